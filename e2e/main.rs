@@ -1,0 +1,1 @@
+//! The story and conformance tests: the real binary, a real Consul and the embedded one.

@@ -1,0 +1,1 @@
+//! The embedded Consul-compatible store and the demonstration that plays on it.

@@ -1,0 +1,3 @@
+//! seedcar keeps an application's Consul configuration in memory-backed files.
+
+pub mod demo;
