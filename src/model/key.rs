@@ -75,8 +75,8 @@ pub enum Unsafe {
     TooLong,
     /// Both `a` and `a/b` exist: the directory wins.
     Shadowed,
-    /// Two keys ask for the same path.
-    Duplicate,
+    /// The key ends in `/`, so it is a directory, yet it has a value, which a directory cannot hold.
+    MarkerValue,
 }
 
 // === impl Prefix ===
@@ -177,7 +177,7 @@ impl Unsafe {
             Self::NotUtf8 => "not_utf8",
             Self::TooLong => "too_long",
             Self::Shadowed => "shadowed",
-            Self::Duplicate => "duplicate",
+            Self::MarkerValue => "marker_value",
         }
     }
 }

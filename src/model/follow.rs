@@ -1,0 +1,536 @@
+//! What the watch asks next: its whole state, without a socket.
+//!
+//! A plain read gives an index; a blocking query at that index tells of the next change. Where the
+//! prefix is large the query blocks on the *doorbell* (`?keys&separator=/`: the same index in about
+//! a hundred bytes) and the content is fetched once it rings. Whatever looks odd (an index that went
+//! back, an answer that came too early, names that differ) ends in one plain read, which is always
+//! right.
+
+use std::time::Duration;
+
+use super::cursor::{Turn, turn, usable};
+use super::moment::Moment;
+use super::pace::{Backoff, Bucket, Trouble};
+
+/// Bodies above this many bytes are watched by the doorbell: below it a second round trip costs more
+/// than sending the body again at each time-out.
+pub const DOORBELL_ABOVE: u64 = 64 * 1024;
+
+/// After an outage the full reads of large prefixes are spread over this time, so that a fleet
+/// coming back does not stampede.
+const SPREAD: Duration = Duration::from_secs(5);
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Nothing, for this long.
+    Pause(Duration),
+    /// Read everything, default consistency, no index.
+    Read,
+    /// Block on everything at this index.
+    Block(u64),
+    /// Ask the doorbell without index.
+    Peek,
+    /// Block on the doorbell at this index.
+    Ring(u64),
+    /// Read everything from whichever server has reached this index.
+    Fetch(u64),
+}
+
+/// An answer that carries the whole prefix.
+#[derive(Clone, Copy, Debug)]
+pub struct Full {
+    /// Its index.
+    pub index: u64,
+    /// From request to answer.
+    pub elapsed: Duration,
+    /// Body bytes on the wire.
+    pub size: u64,
+}
+
+/// An answer of the doorbell.
+#[derive(Clone, Copy, Debug)]
+pub struct Bell {
+    /// Its index.
+    pub index: u64,
+    /// From request to answer.
+    pub elapsed: Duration,
+    /// Body bytes on the wire.
+    pub size: u64,
+    /// A hash of the body: the names at the top of the prefix.
+    pub names: u64,
+    /// False for 404: no keys, or none that the token may see.
+    pub found: bool,
+}
+
+/// What to do with an answer's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Offer it.
+    Offer,
+    /// There is none, but it confirms what was read last.
+    Confirm,
+    /// It may be old, or there is none.
+    Discard,
+}
+
+/// What became of an offer, as far as the rhythm is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// New content.
+    Changed,
+    /// The content was known.
+    Same,
+    /// Refused; worth asking again at this moment, if any.
+    Held(Option<Moment>),
+}
+
+/// The watch of one source.
+#[derive(Debug)]
+pub struct Follow {
+    wait: Duration,
+    state: State,
+    pause: Duration,
+    cursor: u64,
+    body: u64,
+    bell: Option<(u64, u64)>,
+    recheck: Option<Moment>,
+    backoff: Backoff,
+    changed: Bucket,
+    unchanged: Bucket,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Read,
+    Block,
+    /// Learn the doorbell's size and names after a read.
+    Learn,
+    /// Ask the cheap question after an outage.
+    Recover,
+    Ring,
+    Fetch(u64),
+}
+
+// === impl Follow ===
+
+impl Follow {
+    /// A watch that knows nothing and starts with a plain read. `wait` is how long Consul is asked to
+    /// hold a blocking query.
+    pub fn new(wait: Duration) -> Self {
+        Self {
+            wait,
+            state: State::Read,
+            pause: Duration::ZERO,
+            cursor: 1,
+            body: 0,
+            bell: None,
+            recheck: None,
+            backoff: Backoff::default(),
+            changed: Bucket::new(2, Duration::from_millis(100)),
+            unchanged: Bucket::new(2, Duration::from_secs(1)),
+        }
+    }
+
+    /// A watch that adopts content read a moment ago by another process: it asks the doorbell first
+    /// and reads only if the index has moved. `bytes` is the content's size.
+    pub fn adopt(wait: Duration, index: u64, bytes: u64) -> Self {
+        let state = if bytes > DOORBELL_ABOVE {
+            State::Learn
+        } else {
+            State::Read
+        };
+        Self {
+            state,
+            cursor: usable(index),
+            body: bytes,
+            ..Self::new(wait)
+        }
+    }
+
+    /// The next thing to do.
+    pub fn next(&mut self, now: Moment) -> Ask {
+        let pause = std::mem::take(&mut self.pause);
+        if !pause.is_zero() {
+            return Ask::Pause(pause);
+        }
+        if self.recheck.is_some_and(|at| now >= at) {
+            self.reread();
+        }
+        match self.state {
+            State::Read => Ask::Read,
+            State::Block => Ask::Block(self.cursor),
+            State::Learn | State::Recover => Ask::Peek,
+            State::Ring => Ask::Ring(self.cursor),
+            State::Fetch(index) => Ask::Fetch(index),
+        }
+    }
+
+    /// A whole body came.
+    pub fn full(&mut self, answer: Full, dice: f64) -> Use {
+        self.backoff.reset();
+        match self.state {
+            State::Block => match turn(self.cursor, answer.index, answer.elapsed, self.wait) {
+                Turn::News | Turn::Quiet => self.adopt_full(answer),
+                odd => self.distrust(odd, dice),
+            },
+            State::Fetch(index) if answer.index < index => self.distrust(Turn::Back, dice),
+            _ => self.adopt_full(answer),
+        }
+    }
+
+    /// The doorbell answered.
+    pub fn bell(&mut self, answer: Bell, now: Moment, dice: f64) -> Use {
+        self.backoff.reset();
+        let names_differ = self.bell.is_some_and(|(names, _)| names != answer.names);
+        let known = self.bell.replace((answer.names, answer.size)).is_some();
+        match self.state {
+            State::Ring => match turn(self.cursor, answer.index, answer.elapsed, self.wait) {
+                Turn::News if answer.found => self.to(State::Fetch(answer.index)),
+                Turn::Quiet if answer.found && !names_differ => return Use::Confirm,
+                Turn::Quiet | Turn::News => self.reread(),
+                odd => return self.distrust(odd, dice),
+            },
+            State::Recover if answer.index == self.cursor && known => {
+                if answer.found && !names_differ {
+                    self.to(State::Ring);
+                    return Use::Confirm;
+                }
+                self.read_spread(dice);
+            }
+            State::Recover => self.read_spread(dice),
+            _ if !answer.found => self.reread(),
+            _ => return self.learned(answer, now),
+        }
+        Use::Discard
+    }
+
+    /// What became of the content that was offered.
+    pub fn offered(&mut self, what: Offered, now: Moment) {
+        self.recheck = None;
+        match what {
+            Offered::Changed => self.pause = self.changed.take(now),
+            Offered::Same => {}
+            Offered::Held(recheck) => {
+                self.recheck = recheck.map(|at| at.max(now + self.wait));
+                self.pause = self.unchanged.take(now);
+            }
+        }
+    }
+
+    /// A wake that brought nothing new: locks move the index, hidden keys do, and on a missing prefix
+    /// every new key of the store does.
+    pub fn idle_wake(&mut self, now: Moment) {
+        self.pause = self.pause.max(self.unchanged.take(now));
+    }
+
+    /// The question failed.
+    pub fn failed(&mut self, trouble: Trouble, dice: f64) {
+        self.pause = self.backoff.fail(trouble, dice);
+        let by_bell = self.bell.is_some() && self.body > DOORBELL_ABOVE;
+        self.to(if by_bell { State::Recover } else { State::Read });
+    }
+
+    /// Reads everything next, without a pause.
+    pub fn reread(&mut self) {
+        self.pause = Duration::ZERO;
+        self.recheck = None;
+        self.to(State::Read);
+    }
+
+    /// Failures in a row; 0 after an answer.
+    pub fn failures(&self) -> u32 {
+        self.backoff.failures()
+    }
+
+    fn to(&mut self, state: State) {
+        self.state = state;
+    }
+
+    fn adopt_full(&mut self, answer: Full) -> Use {
+        self.cursor = usable(answer.index);
+        self.body = answer.size;
+        self.to(match self.bell {
+            _ if answer.size <= DOORBELL_ABOVE => State::Block,
+            None => State::Learn,
+            Some((_, size)) if self.bell_is_dear(size) => State::Block,
+            // The names may have changed with the content: they are learned anew.
+            Some(_) => State::Learn,
+        });
+        Use::Offer
+    }
+
+    /// A flat prefix lists all its names: then the doorbell may cost as much as the content.
+    fn bell_is_dear(&self, size: u64) -> bool {
+        size > self.body / 2
+    }
+
+    fn learned(&mut self, answer: Bell, now: Moment) -> Use {
+        match answer.index.cmp(&self.cursor) {
+            std::cmp::Ordering::Less => self.reread(),
+            std::cmp::Ordering::Greater => {
+                self.to(State::Fetch(answer.index));
+                self.pause = self.changed.take(now);
+            }
+            std::cmp::Ordering::Equal if self.bell_is_dear(answer.size) => self.to(State::Block),
+            std::cmp::Ordering::Equal => {
+                self.to(State::Ring);
+                return Use::Confirm;
+            }
+        }
+        Use::Discard
+    }
+
+    /// The answer is not to be believed: after a short random pause, read plainly. The pause keeps a
+    /// stopping server, which returns every query at once, from being asked by all in the same
+    /// instant.
+    fn distrust(&mut self, odd: Turn, dice: f64) -> Use {
+        self.reread();
+        if odd == Turn::Early || odd == Turn::Back {
+            self.pause = Duration::from_millis(50) + Duration::from_millis(450).mul_f64(dice);
+        }
+        Use::Discard
+    }
+
+    fn read_spread(&mut self, dice: f64) {
+        self.reread();
+        self.pause = SPREAD.mul_f64(dice);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(30);
+    const LATE: Duration = Duration::from_secs(31);
+    const SOON: Duration = Duration::from_millis(5);
+    const NOW: Moment = Moment(1_000_000_000_000);
+
+    fn full(index: u64, elapsed: Duration) -> Full {
+        Full {
+            index,
+            elapsed,
+            size: 1000,
+        }
+    }
+
+    fn large(index: u64) -> Full {
+        Full {
+            index,
+            elapsed: SOON,
+            size: 1 << 20,
+        }
+    }
+
+    fn bell(index: u64, elapsed: Duration) -> Bell {
+        Bell {
+            index,
+            elapsed,
+            size: 91,
+            names: 7,
+            found: true,
+        }
+    }
+
+    /// A watch that has read 1 KB at index 41.
+    fn small() -> Follow {
+        let mut follow = Follow::new(WAIT);
+        assert_eq!(follow.next(NOW), Ask::Read);
+        assert_eq!(follow.full(full(41, SOON), 0.5), Use::Offer);
+        follow
+    }
+
+    /// A watch on the doorbell at index 41.
+    fn ringing() -> Follow {
+        let mut follow = Follow::new(WAIT);
+        follow.next(NOW);
+        follow.full(large(41), 0.5);
+        assert_eq!(follow.next(NOW), Ask::Peek);
+        assert_eq!(follow.bell(bell(41, SOON), NOW, 0.5), Use::Confirm);
+        assert_eq!(follow.next(NOW), Ask::Ring(41));
+        follow
+    }
+
+    #[test]
+    fn a_higher_index_is_offered_and_blocked_on() {
+        let mut follow = small();
+        assert_eq!(follow.next(NOW), Ask::Block(41));
+        assert_eq!(follow.full(full(42, SOON), 0.5), Use::Offer);
+        assert_eq!(follow.next(NOW), Ask::Block(42));
+    }
+
+    #[test]
+    fn equal_and_early_reads_again_after_a_short_pause() {
+        let mut follow = small();
+        assert_eq!(follow.full(full(41, SOON), 0.5), Use::Discard);
+        assert_eq!(follow.next(NOW), Ask::Pause(Duration::from_millis(275)));
+        assert_eq!(follow.next(NOW), Ask::Read);
+        assert_eq!(
+            follow.full(full(3, SOON), 0.5),
+            Use::Offer,
+            "a plain read may go back"
+        );
+        assert_eq!(follow.next(NOW), Ask::Block(3));
+    }
+
+    #[test]
+    fn equal_and_late_confirms() {
+        let mut follow = small();
+        assert_eq!(follow.full(full(41, LATE), 0.5), Use::Offer);
+        assert_eq!(follow.next(NOW), Ask::Block(41));
+    }
+
+    #[test]
+    fn a_lower_index_is_read_again_and_its_body_not_used() {
+        let mut follow = small();
+        assert_eq!(follow.full(full(40, LATE), 0.0), Use::Discard);
+        assert_eq!(follow.next(NOW), Ask::Pause(Duration::from_millis(50)));
+        assert_eq!(follow.next(NOW), Ask::Read);
+    }
+
+    #[test]
+    fn an_index_of_zero_never_spins() {
+        let mut follow = Follow::new(WAIT);
+        follow.next(NOW);
+        follow.full(full(0, SOON), 0.5);
+        assert_eq!(follow.next(NOW), Ask::Block(1));
+    }
+
+    #[test]
+    fn the_doorbell_rings_and_the_content_is_fetched_at_its_index() {
+        let mut follow = ringing();
+        assert_eq!(follow.bell(bell(50, SOON), NOW, 0.5), Use::Discard);
+        assert_eq!(follow.next(NOW), Ask::Fetch(50));
+        assert_eq!(follow.full(large(52), 0.5), Use::Offer);
+        assert_eq!(follow.next(NOW), Ask::Peek, "names may have changed");
+        assert_eq!(follow.bell(bell(52, SOON), NOW, 0.5), Use::Confirm);
+        assert_eq!(follow.next(NOW), Ask::Ring(52));
+    }
+
+    #[test]
+    fn a_server_that_has_not_reached_the_index_is_not_believed() {
+        let mut follow = ringing();
+        follow.bell(bell(50, SOON), NOW, 0.5);
+        assert_eq!(follow.full(large(49), 0.5), Use::Discard);
+        follow.next(NOW);
+        assert_eq!(follow.next(NOW), Ask::Read);
+    }
+
+    #[test]
+    fn a_quiet_doorbell_confirms_and_a_missing_prefix_reads() {
+        let mut follow = ringing();
+        assert_eq!(follow.bell(bell(41, LATE), NOW, 0.5), Use::Confirm);
+        assert_eq!(follow.next(NOW), Ask::Ring(41));
+        let narrowed = Bell {
+            found: false,
+            ..bell(41, LATE)
+        };
+        assert_eq!(follow.bell(narrowed, NOW, 0.5), Use::Discard);
+        assert_eq!(follow.next(NOW), Ask::Read);
+    }
+
+    #[test]
+    fn after_an_outage_the_cheap_question_comes_first() {
+        let mut follow = ringing();
+        follow.failed(Trouble::Passing, 1.0);
+        assert_eq!(follow.next(NOW), Ask::Pause(Duration::from_millis(250)));
+        assert_eq!(follow.next(NOW), Ask::Peek);
+        assert_eq!(follow.bell(bell(41, SOON), NOW, 0.5), Use::Confirm);
+        assert_eq!(follow.next(NOW), Ask::Ring(41));
+    }
+
+    #[test]
+    fn after_an_outage_a_changed_prefix_is_read_at_a_random_moment() {
+        for odd in [
+            bell(42, SOON),
+            bell(3, SOON),
+            Bell {
+                found: false,
+                ..bell(41, SOON)
+            },
+            Bell {
+                names: 8,
+                ..bell(41, SOON)
+            },
+        ] {
+            let mut follow = ringing();
+            follow.failed(Trouble::Passing, 1.0);
+            follow.next(NOW);
+            follow.next(NOW);
+            assert_eq!(follow.bell(odd, NOW, 0.5), Use::Discard);
+            assert_eq!(follow.next(NOW), Ask::Pause(SPREAD / 2), "{odd:?}");
+            assert_eq!(follow.next(NOW), Ask::Read);
+        }
+    }
+
+    #[test]
+    fn a_flat_prefix_is_watched_whole() {
+        let mut follow = Follow::new(WAIT);
+        follow.next(NOW);
+        follow.full(large(41), 0.5);
+        let dear = Bell {
+            size: 1 << 20,
+            ..bell(41, SOON)
+        };
+        follow.bell(dear, NOW, 0.5);
+        assert_eq!(follow.next(NOW), Ask::Block(41));
+    }
+
+    #[test]
+    fn small_prefixes_read_plainly_after_an_outage() {
+        let mut follow = small();
+        follow.failed(Trouble::Passing, 0.0);
+        assert!(matches!(follow.next(NOW), Ask::Pause(_)));
+        assert_eq!(follow.next(NOW), Ask::Read);
+    }
+
+    #[test]
+    fn a_storm_of_changes_is_a_rhythm() {
+        let mut follow = small();
+        for (index, pause) in [(42, None), (43, None), (44, Some(100))] {
+            assert_eq!(follow.full(full(index, SOON), 0.5), Use::Offer);
+            follow.offered(Offered::Changed, NOW);
+            if let Some(ms) = pause {
+                assert_eq!(follow.next(NOW), Ask::Pause(Duration::from_millis(ms)));
+            }
+            assert_eq!(follow.next(NOW), Ask::Block(index));
+        }
+    }
+
+    #[test]
+    fn wakes_without_news_slow_down_to_one_a_second() {
+        let mut follow = small();
+        let mut pauses = Vec::new();
+        for index in 42..46 {
+            follow.full(full(index, SOON), 0.5);
+            follow.offered(Offered::Same, NOW);
+            follow.idle_wake(NOW);
+            if let Ask::Pause(pause) = follow.next(NOW) {
+                pauses.push(pause.as_secs());
+            }
+        }
+        assert_eq!(pauses, [1, 2]);
+    }
+
+    #[test]
+    fn a_hold_is_judged_again_when_it_is_due() {
+        let mut follow = small();
+        let due = NOW + Duration::from_secs(300);
+        follow.offered(Offered::Held(Some(due)), NOW);
+        assert_eq!(follow.next(NOW), Ask::Block(41));
+        assert_eq!(follow.next(due), Ask::Read);
+        follow.full(full(41, SOON), 0.5);
+        follow.offered(Offered::Held(Some(due)), due);
+        assert_eq!(follow.next(due), Ask::Block(41), "not at once again");
+    }
+
+    #[test]
+    fn fresh_content_is_adopted_by_the_doorbell_without_a_read() {
+        let mut follow = Follow::adopt(WAIT, 41, 1 << 20);
+        assert_eq!(follow.next(NOW), Ask::Peek);
+        assert_eq!(follow.bell(bell(41, SOON), NOW, 0.5), Use::Confirm);
+        assert_eq!(follow.next(NOW), Ask::Ring(41));
+        assert_eq!(Follow::adopt(WAIT, 41, 100).next(NOW), Ask::Read);
+    }
+}
