@@ -3,12 +3,15 @@
 //! Everything here takes what it needs as arguments, the time included, so that a test or a
 //! simulation can drive it. Nothing here may import anything outside `model`.
 
+pub mod confirmation;
 pub mod cursor;
 pub mod follow;
 pub mod guard;
+pub mod health;
 pub mod keeping;
 pub mod key;
 pub mod moment;
+pub mod offer;
 pub mod pace;
 pub mod plan;
 pub mod reading;

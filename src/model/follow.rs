@@ -238,9 +238,9 @@ impl Follow {
         self.to(State::Read);
     }
 
-    /// Failures in a row; 0 after an answer.
-    pub fn failures(&self) -> u32 {
-        self.backoff.failures()
+    /// The pause that comes before the next question.
+    pub fn pending_pause(&self) -> Duration {
+        self.pause
     }
 
     fn to(&mut self, state: State) {

@@ -94,17 +94,11 @@ impl Keeping {
         }
     }
 
-    /// Written and verified.
+    /// Written, or found there unchanged, and read back, at `heartbeat`'s confirmation.
     pub fn written(&mut self, digest: Digest, heartbeat: Option<Moment>) {
         self.backoff.reset();
         self.stored = Stored::Holds(digest);
         self.unsaved_since = None;
-        self.reconfirmed = heartbeat;
-    }
-
-    /// Read back and found whole at `heartbeat`'s confirmation.
-    pub fn reconfirmed(&mut self, heartbeat: Option<Moment>) {
-        self.backoff.reset();
         self.reconfirmed = heartbeat;
     }
 
@@ -209,7 +203,7 @@ mod tests {
             ..published(1)
         };
         assert_eq!(keeping.duty(Some(&beaten), NOW), Duty::Reconfirm);
-        keeping.reconfirmed(Some(NOW));
+        keeping.written(digest(1), Some(NOW));
         assert_eq!(keeping.duty(Some(&beaten), NOW), Duty::Idle(None));
     }
 

@@ -1,0 +1,127 @@
+//! Health, status and metrics over HTTP, on a thread of its own.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use crate::metrics::Id;
+use crate::shutdown::Drain;
+use crate::status::Reporter;
+use crate::supervise::Pulse;
+use crate::sys;
+
+/// What the endpoints look at.
+#[derive(Clone)]
+pub struct Admin {
+    /// The state.
+    pub reporter: Arc<Reporter>,
+    /// The threads whose death or hang makes `/livez` fail. The keeper is not among them: a hung
+    /// backup volume is no reason to restart.
+    pub pulses: Arc<Vec<(&'static str, Arc<Pulse>)>>,
+}
+
+/// Binds the address. Where the default is `[::]` and there is no IPv6, all of IPv4.
+pub fn bind(address: SocketAddr, may_fall_back: bool) -> std::io::Result<std::net::TcpListener> {
+    let bound = std::net::TcpListener::bind(address).or_else(|error| {
+        let fall_back = may_fall_back && address.is_ipv6();
+        if !fall_back {
+            return Err(error);
+        }
+        std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))
+    })?;
+    bound.set_nonblocking(true)?;
+    Ok(bound)
+}
+
+// === impl Admin ===
+
+impl Admin {
+    /// Serves until told to stop.
+    pub async fn serve(self, listener: std::net::TcpListener, drain: Drain) -> std::io::Result<()> {
+        let routes = Router::new()
+            .route("/livez", get(livez))
+            .route("/startupz", get(startupz))
+            .route("/readyz", get(readyz))
+            .route("/status", get(status))
+            .route("/metrics", get(metrics))
+            .with_state(self);
+        let serving = axum::serve(TcpListener::from_std(listener)?, routes);
+        tokio::select! {
+            served = serving => served,
+            () = drain.wait() => Ok(()),
+        }
+    }
+
+    /// The threads that gave no sign of life in time.
+    fn stuck(&self) -> Vec<&'static str> {
+        let now = sys::now();
+        let stuck = self.pulses.iter().filter(|(_, pulse)| pulse.is_stuck(now));
+        stuck.map(|(name, _)| *name).collect()
+    }
+}
+
+async fn livez(State(admin): State<Admin>) -> Response {
+    match admin.stuck() {
+        stuck if stuck.is_empty() => verdict(true, "ok".to_owned()),
+        stuck => verdict(false, format!("no sign of life from: {}", stuck.join(", "))),
+    }
+}
+
+async fn startupz(State(admin): State<Admin>) -> Response {
+    let started = admin.reporter.is_started();
+    verdict(
+        started,
+        if started { "ok" } else { "not seeded yet" }.to_owned(),
+    )
+}
+
+async fn readyz(State(admin): State<Admin>) -> Response {
+    let ready = admin.reporter.is_ready();
+    verdict(
+        ready,
+        if ready {
+            "ok"
+        } else {
+            "not seeded, or stopping"
+        }
+        .to_owned(),
+    )
+}
+
+async fn status(State(admin): State<Admin>) -> Response {
+    let text = serde_json::to_string(&admin.reporter.status()).expect("plain data");
+    ([(header::CONTENT_TYPE, "application/json")], text + "\n").into_response()
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    for (name, pulse) in admin.pulses.iter() {
+        admin
+            .reporter
+            .metrics
+            .raise(Id::ThreadRestarts, &[name], pulse.restarts() as f64);
+    }
+    let text = admin.reporter.metrics();
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response()
+}
+
+fn verdict(good: bool, text: String) -> Response {
+    let code = if good {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (code, text + "\n").into_response()
+}

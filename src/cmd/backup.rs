@@ -1,0 +1,212 @@
+//! `seedcar backup`: list, check and use backups.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::app::restore;
+use crate::cli::{BackupAction, Listing};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::store::export::export;
+use crate::store::frame::Header;
+use crate::store::{Access, Backup, Identity, Limits, Listed, State, Store};
+
+/// Does what `action` says.
+pub fn run(config: Config, action: &BackupAction, out: &mut impl Write) -> Exit {
+    let Some(backup) = &config.backup else {
+        eprintln!("seedcar: backups are off; leave out --no-backup");
+        return Exit::Usage;
+    };
+    let store = match Store::open(&backup.dir, Access::Read, limits(&config)) {
+        Ok(store) => store,
+        Err(error) => {
+            eprintln!("seedcar: {error}");
+            return Exit::NothingToSeedFrom;
+        }
+    };
+    let done = match action {
+        BackupAction::Ls { output } => list(&store, *output, out),
+        BackupAction::Show { name, output } => show(&store, name, *output, out),
+        BackupAction::Verify { output } => verify(&store, *output, out),
+        BackupAction::Export { name } => print_export(&config, &store, name.as_deref(), out),
+        BackupAction::Restore { name, to } => return restore_one(config, &store, name, to.clone()),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("seedcar: {error}");
+        Exit::Internal
+    })
+}
+
+/// The limits for looking at a backup are wide: it is wanted when it is wanted.
+fn limits(config: &Config) -> Limits {
+    let guards = &config.guards;
+    Limits {
+        max_bytes: guards.max_bytes * 16,
+        max_keys: guards.max_keys as u64 * 16,
+    }
+}
+
+fn list(store: &Store, output: Listing, out: &mut impl Write) -> io::Result<Exit> {
+    let listed = store.list(None).map_err(io::Error::other)?;
+    match output {
+        Listing::Json => {
+            let rows: Vec<Value> = listed.iter().map(row).collect();
+            writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
+        }
+        Listing::Table => listed
+            .iter()
+            .try_for_each(|l| writeln!(out, "{}", line(l)))?,
+    }
+    Ok(Exit::Ok)
+}
+
+/// Exit 65 if any file is damaged.
+fn verify(store: &Store, output: Listing, out: &mut impl Write) -> io::Result<Exit> {
+    let code = list(store, output, out)?;
+    let listed = store.list(None).map_err(io::Error::other)?;
+    let damaged = |l: &Listed| matches!(l.state, State::Refused(_));
+    Ok(if listed.iter().any(damaged) {
+        Exit::BackupDamaged
+    } else {
+        code
+    })
+}
+
+fn line(listed: &Listed) -> String {
+    let name = &listed.name;
+    match &listed.state {
+        State::Valid(h) | State::Foreign(h) => format!(
+            "{name}\n  valid, prefix {}, confirmed {}, index {}, {} keys, {} bytes, digest {}, by {}",
+            h.identity.prefix,
+            h.confirmed,
+            h.index,
+            h.keys,
+            h.bytes,
+            h.digest.short(),
+            h.writer
+        ),
+        State::Refused(why) => format!("{name}\n  DAMAGED: {why}"),
+        State::SetAside => format!("{name}\n  damaged, set aside"),
+        State::Temporary => format!("{name}\n  being written, or left over"),
+    }
+}
+
+fn row(listed: &Listed) -> Value {
+    let (name, size) = (&listed.name, listed.size);
+    match &listed.state {
+        State::Valid(header) | State::Foreign(header) => {
+            json!({"name": name, "size": size, "state": "valid", "header": header})
+        }
+        State::Refused(why) => {
+            json!({"name": name, "size": size, "state": "damaged", "reason": why.to_string()})
+        }
+        State::SetAside => json!({"name": name, "size": size, "state": "set_aside"}),
+        State::Temporary => json!({"name": name, "size": size, "state": "temporary"}),
+    }
+}
+
+/// Keys with their sizes and flags, never a value.
+fn show(store: &Store, name: &str, output: Listing, out: &mut impl Write) -> io::Result<Exit> {
+    let backup = match store.read(name) {
+        Ok(backup) => backup,
+        Err(why) => return refused(name, &why),
+    };
+    let entries = backup.snapshot.entries();
+    match output {
+        Listing::Json => {
+            let keys: Vec<Value> = entries
+                .iter()
+                .map(|e| json!({"key": e.key, "bytes": e.value.len(), "flags": e.flags}))
+                .collect();
+            let shown = json!({"name": name, "header": backup.header, "keys": keys});
+            writeln!(out, "{}", serde_json::to_string_pretty(&shown)?)?;
+        }
+        Listing::Table => {
+            let Header {
+                identity,
+                confirmed,
+                index,
+                ..
+            } = &backup.header;
+            writeln!(
+                out,
+                "prefix {}, confirmed {confirmed}, index {index}",
+                identity.prefix
+            )?;
+            for entry in entries {
+                writeln!(
+                    out,
+                    "{:>9} B  {}",
+                    entry.value.len(),
+                    entry.key.escape_debug()
+                )?;
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn print_export(
+    config: &Config,
+    store: &Store,
+    name: Option<&str>,
+    out: &mut impl Write,
+) -> io::Result<Exit> {
+    let backup = match name {
+        Some(name) => match store.read(name) {
+            Ok(backup) => backup,
+            Err(why) => return refused(name, &why),
+        },
+        None => match newest(config, store)? {
+            Some(backup) => backup,
+            None => {
+                eprintln!("seedcar: no valid backup; name one of `seedcar backup ls`");
+                return Ok(Exit::NothingToSeedFrom);
+            }
+        },
+    };
+    export(&backup.snapshot, &mut *out)?;
+    Ok(Exit::Ok)
+}
+
+/// The newest valid one: of the configured source, or of whoever there is.
+fn newest(config: &Config, store: &Store) -> io::Result<Option<Backup>> {
+    let listed = store.list(None).map_err(io::Error::other)?;
+    let wanted = |identity: &Identity| {
+        config.sources.is_empty()
+            || config
+                .sources
+                .iter()
+                .any(|s| s.prefix.as_str() == identity.prefix)
+    };
+    let name = listed.iter().find_map(|l| match &l.state {
+        State::Valid(h) if wanted(&h.identity) => Some(&l.name),
+        _ => None,
+    });
+    Ok(name.and_then(|name| store.read(name).ok()))
+}
+
+fn restore_one(mut config: Config, store: &Store, name: &str, to: Option<PathBuf>) -> Exit {
+    let backup = match store.read(name) {
+        Ok(backup) => backup,
+        Err(why) => return refused(name, &why).unwrap_or(Exit::BackupDamaged),
+    };
+    config.volume = to.unwrap_or(config.volume);
+    match restore(&config, store, backup) {
+        Ok(()) => {
+            println!("restored {name} to {}", config.volume.display());
+            Exit::Ok
+        }
+        Err(unseeded) => {
+            eprintln!("seedcar: {}", unseeded.text);
+            unseeded.exit
+        }
+    }
+}
+
+fn refused(name: &str, why: &dyn std::fmt::Display) -> io::Result<Exit> {
+    eprintln!("seedcar: {name}: {why}");
+    Ok(Exit::BackupDamaged)
+}

@@ -1,0 +1,19 @@
+//! `seedcar healthcheck`: an exec probe for an image without a shell.
+
+use super::local;
+use crate::exit::Exit;
+
+/// Exit 0 while the running seedcar is alive, else 75.
+pub fn run(url: &str) -> Exit {
+    match local::get(url, "/livez") {
+        Ok((200, _)) => Exit::Ok,
+        Ok((code, body)) => {
+            eprintln!("seedcar: {url}/livez answered {code}: {}", body.trim());
+            Exit::NotMet
+        }
+        Err(error) => {
+            eprintln!("seedcar: {url}/livez: {error}");
+            Exit::NotMet
+        }
+    }
+}

@@ -1,0 +1,469 @@
+//! The client: one function per question put to Consul.
+//!
+//! Each mechanism has a client of its own, so that none can exhaust or stall another's connections,
+//! and names itself in the User-Agent. What is left out is left out on purpose: redirects (Consul
+//! cleans odd paths by redirecting to *another key*, and the token would travel along), compression
+//! (the largest cost there is on Consul's side), HTTP/2, and proxies from the environment.
+
+pub mod auth;
+pub mod error;
+pub mod files;
+pub mod tls;
+pub mod wire;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+
+use crate::config;
+use crate::metrics::{Id, Metrics};
+use crate::model::confirmation::Mechanism;
+use crate::model::follow::Bell;
+use crate::model::key::Prefix;
+use crate::model::moment::Moment;
+use crate::model::reading::{Mode, Reading};
+use crate::model::snapshot::Snapshot;
+use crate::sys;
+
+use error::{Error, Kind};
+use wire::{Caps, Decoder, Malformed};
+
+/// How long a name lookup and a TCP handshake may take together.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long Consul may take to start an answer that it need not block for. A server without a leader
+/// needs 7 to 11 s to say so.
+const ANSWER: Duration = Duration::from_secs(15);
+/// The longest silence inside a body.
+const SILENCE: Duration = Duration::from_secs(10);
+/// The longest body: what comes a byte at a time is not an answer.
+const BODY: Duration = Duration::from_secs(60);
+/// What Consul adds to a blocking query: up to a sixteenth of jitter, 7 s of holding for a leader.
+const HOLD: Duration = Duration::from_secs(7);
+/// For the network, on top of that.
+const MARGIN: Duration = Duration::from_secs(3);
+
+/// A client for one mechanism.
+pub struct Client {
+    settings: config::Consul,
+    auth: auth::Auth,
+    agent: String,
+    mechanism: Mechanism,
+    metrics: Arc<Metrics>,
+    http: Mutex<Http>,
+}
+
+/// The connections, made anew when a certificate file changes.
+#[derive(Default)]
+struct Http {
+    /// One by address, with the URL under which it is asked.
+    clients: Vec<(reqwest::Client, String)>,
+    stamp: Option<tls::Stamp>,
+    /// The address that answered last.
+    at: usize,
+}
+
+/// A question for everything under a prefix.
+#[derive(Clone, Copy)]
+pub struct List<'a> {
+    /// The prefix.
+    pub prefix: &'a Prefix,
+    /// The consistency.
+    pub mode: Mode,
+    /// Block until the index is above this one, for at most this long.
+    pub block: Option<(u64, Duration)>,
+    /// Entries equal to those of this snapshot are shared with it.
+    pub previous: Option<&'a Snapshot>,
+    /// How large the answer may be.
+    pub caps: Caps,
+}
+
+/// A completed list.
+#[derive(Debug)]
+pub struct Listed {
+    /// The content.
+    pub reading: Reading,
+    /// Body bytes on the wire.
+    pub size: u64,
+    /// From request to the first byte of the answer.
+    pub elapsed: Duration,
+}
+
+/// A completed doorbell question.
+#[derive(Debug)]
+pub struct Rung {
+    /// What it says.
+    pub bell: Bell,
+    /// When it was asked.
+    pub sent: Moment,
+    /// Consul's clock, seconds since 1970.
+    pub date: i64,
+}
+
+/// How long an answer to a blocking query may take before the connection is given up.
+pub fn blocking_deadline(wait: Duration) -> Duration {
+    wait + wait / 16 + HOLD + MARGIN
+}
+
+// === impl Client ===
+
+impl Client {
+    /// A client that calls itself `seedcar/<version> (<mechanism>)`.
+    pub fn new(
+        settings: &config::Consul,
+        token: &config::Token,
+        mechanism: Mechanism,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let agent = format!(
+            "seedcar/{} ({})",
+            env!("CARGO_PKG_VERSION"),
+            mechanism.word()
+        );
+        Self {
+            settings: settings.clone(),
+            auth: auth::Auth::new(token.clone(), settings.auth.clone()),
+            agent,
+            mechanism,
+            metrics,
+            http: Mutex::default(),
+        }
+    }
+
+    /// Everything under a prefix (`GET /v1/kv/<prefix>?recurse`).
+    pub async fn list(&self, ask: List<'_>) -> Result<Listed, Error> {
+        let sent = sys::now();
+        let answer = self.list_inner(&ask, sent).await;
+        self.count(
+            answer
+                .as_ref()
+                .map(|listed| listed.reading.snapshot.keys() > 0),
+        );
+        if ask.block.is_none() && answer.is_ok() {
+            self.metrics
+                .observe(Id::ConsulDuration, &[], sys::now().since(sent));
+        }
+        answer
+    }
+
+    /// The doorbell (`?keys&separator=/`): the same index as the list, in a fraction of its size.
+    pub async fn doorbell(
+        &self,
+        prefix: &Prefix,
+        block: Option<(u64, Duration)>,
+        caps: Caps,
+    ) -> Result<Rung, Error> {
+        let answer = self.doorbell_inner(prefix, block, caps).await;
+        self.count(answer.as_ref().map(|rung| rung.bell.found));
+        answer
+    }
+
+    /// Whether the token may read the prefix (`POST /v1/internal/acl/authorize`), as far as Consul
+    /// says: tells "denied" from "gone" where a list answers 404 to both.
+    pub async fn may_read(&self, prefix: &Prefix) -> Option<bool> {
+        let ask = serde_json::json!([{
+            "Resource": "key", "Access": "read", "Segment": prefix.as_str(),
+        }]);
+        let path = format!("/v1/internal/acl/authorize?{}", self.scope());
+        let answer = self
+            .request(&path, Some(ask.to_string()), ANSWER)
+            .await
+            .ok()?;
+        let body = body(answer, 64 * 1024).await.ok()?;
+        let said: serde_json::Value = serde_json::from_slice(&body).ok()?;
+        said.get(0)?.get("Allow")?.as_bool()
+    }
+
+    async fn list_inner(&self, ask: &List<'_>, sent: Moment) -> Result<Listed, Error> {
+        let consistency = match ask.mode {
+            Mode::Default => "",
+            Mode::Stale => "&stale",
+            Mode::Consistent => "&consistent",
+        };
+        let path = format!(
+            "/v1/kv/{}?recurse{consistency}{}{}",
+            encode(ask.prefix.as_str()),
+            blocking(ask.block),
+            self.scope(),
+        );
+        let started = Instant::now();
+        let answer = self.request(&path, None, deadline(ask.block)).await?;
+        let elapsed = started.elapsed();
+        let head = Head::of(&answer)?;
+        let (snapshot, size) = match answer.status() {
+            StatusCode::NOT_FOUND => (Snapshot::empty(head.index), 0),
+            _ => decode(answer, ask, head.index).await?,
+        };
+        let reading = Reading {
+            snapshot: Arc::new(snapshot),
+            sent,
+            answered: sys::now(),
+            date: head.date,
+            mode: ask.mode,
+            filtered: head.filtered,
+        };
+        Ok(Listed {
+            reading,
+            size,
+            elapsed,
+        })
+    }
+
+    async fn doorbell_inner(
+        &self,
+        prefix: &Prefix,
+        block: Option<(u64, Duration)>,
+        caps: Caps,
+    ) -> Result<Rung, Error> {
+        let (prefix, blocking) = (encode(prefix.as_str()), blocking(block));
+        let path = format!("/v1/kv/{prefix}?keys&separator=/{blocking}{}", self.scope());
+        let (sent, started) = (sys::now(), Instant::now());
+        let answer = self.request(&path, None, deadline(block)).await?;
+        let elapsed = started.elapsed();
+        let head = Head::of(&answer)?;
+        let found = answer.status() != StatusCode::NOT_FOUND;
+        let body = body(answer, caps.max_bytes.saturating_mul(2)).await?;
+        let mut names = DefaultHasher::new();
+        body.hash(&mut names);
+        let bell = Bell {
+            index: head.index,
+            elapsed,
+            size: body.len() as u64,
+            names: names.finish(),
+            // The root of an empty store answers 200 with an empty list.
+            found: found && body != b"[]",
+        };
+        Ok(Rung {
+            bell,
+            sent,
+            date: head.date,
+        })
+    }
+
+    /// One request: the address that answered last first, the others where it cannot be reached.
+    async fn request(
+        &self,
+        path: &str,
+        post: Option<String>,
+        within: Duration,
+    ) -> Result<Response, Error> {
+        let mut last = None;
+        for _ in 0..self.settings.addresses.len() {
+            let (client, base) = self.client()?;
+            let request = match &post {
+                None => client.get(format!("{base}{path}")),
+                Some(body) => client.post(format!("{base}{path}")).body(body.clone()),
+            };
+            let sent = tokio::time::timeout(within, self.auth.apply(request)?.send()).await;
+            let failure = match sent {
+                Ok(Ok(answer)) => match Error::of_status(answer).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => error,
+                },
+                Ok(Err(error)) => Error::of_transport(error),
+                Err(_) => Error::new(Kind::Timeout, format!("no answer within {within:.0?}")),
+            };
+            let elsewhere = failure.kind.may_be_better_elsewhere();
+            if elsewhere {
+                self.next_address();
+            }
+            // Only an address that cannot be reached is worth trying the next one at once: it costs
+            // nothing. An answer, or the lack of one, has already cost its time.
+            let again = failure.kind == Kind::Connect;
+            last = Some(failure);
+            if !again {
+                break;
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::new(Kind::Connect, "no Consul address".to_owned())))
+    }
+
+    /// The client and base URL of the address to ask, built anew if certificates have changed.
+    fn client(&self) -> Result<(reqwest::Client, String), Error> {
+        let mut http = self.http.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = tls::Stamp::of(&self.settings);
+        if http.stamp.as_ref() != Some(&stamp) {
+            let build = |address| tls::build(address, &self.settings.tls, &self.agent, CONNECT);
+            let build = |address| Ok((build(address)?, tls::base_url(address, &self.settings.tls)));
+            let built = self
+                .settings
+                .addresses
+                .iter()
+                .map(build)
+                .collect::<Result<_, _>>();
+            http.clients = built.map_err(|text| Error::new(Kind::Tls, text))?;
+            http.stamp = Some(stamp);
+        }
+        Ok(http.clients[http.at % http.clients.len()].clone())
+    }
+
+    fn next_address(&self) {
+        self.http.lock().unwrap_or_else(PoisonError::into_inner).at += 1;
+    }
+
+    /// Datacenter, namespace and partition, sent only when set: an open-source Consul refuses even
+    /// `ns=default`.
+    fn scope(&self) -> String {
+        let settings = &self.settings;
+        let named = [
+            ("dc", &settings.datacenter),
+            ("ns", &settings.namespace),
+            ("partition", &settings.partition),
+        ];
+        let set = named
+            .iter()
+            .filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        set.map(|(name, value)| format!("&{name}={}", encode(value)))
+            .collect()
+    }
+
+    fn count(&self, outcome: Result<bool, &Error>) {
+        let word = match outcome {
+            Ok(true) => "ok",
+            Ok(false) => "not_found",
+            Err(error) => error.kind.outcome(),
+        };
+        self.metrics
+            .count(Id::ConsulRequests, &[self.mechanism.word(), word]);
+        let reached = !matches!(outcome, Err(error) if error.kind.is_unreachable());
+        self.metrics
+            .set(Id::ConsulReachable, &[], f64::from(u8::from(reached)));
+    }
+}
+
+/// What the headers of an answer say.
+struct Head {
+    index: u64,
+    date: i64,
+    filtered: bool,
+}
+
+// === impl Head ===
+
+impl Head {
+    /// Reads the headers. An answer without a usable index is none: a proxy may have eaten it, and
+    /// blocking without one would be a busy loop.
+    fn of(answer: &Response) -> Result<Self, Error> {
+        let headers = answer.headers();
+        let index = text(headers, "x-consul-index").and_then(|t| t.parse().ok());
+        let index = index
+            .ok_or_else(|| Error::new(Kind::Malformed, "no X-Consul-Index in the answer".into()))?;
+        let date = headers
+            .get(DATE)
+            .and_then(|d| httpdate::parse_http_date(d.to_str().ok()?).ok());
+        let seconds = |t: std::time::SystemTime| t.duration_since(std::time::UNIX_EPOCH).ok();
+        let date = date.and_then(seconds).map(|d| d.as_secs() as i64);
+        let filtered = text(headers, "x-consul-results-filtered-by-acls") == Some("true");
+        Ok(Self {
+            index,
+            date: date.unwrap_or_else(sys::wall_seconds),
+            filtered,
+        })
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// What `Retry-After` asks for, in seconds; its date form is not used by Consul.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
+}
+
+/// Percent-encodes every byte but the unreserved ones and `/` (RFC 3986, section 2.3). Consul decodes
+/// `%2F` to a slash, so that a slash needs no escape and has none.
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                encoded.push(byte as char);
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// Index and wait as query parameters; the wait in milliseconds, as 0 would mean five minutes.
+fn blocking(block: Option<(u64, Duration)>) -> String {
+    block.map_or_else(String::new, |(index, wait)| {
+        format!("&index={index}&wait={}ms", wait.as_millis().max(1))
+    })
+}
+
+fn deadline(block: Option<(u64, Duration)>) -> Duration {
+    block.map_or(ANSWER, |(_, wait)| blocking_deadline(wait))
+}
+
+/// Decodes the body while it comes. Nothing of it counts before its end.
+async fn decode(answer: Response, ask: &List<'_>, index: u64) -> Result<(Snapshot, u64), Error> {
+    let mut decoder = Decoder::new(ask.prefix, ask.previous, ask.caps);
+    let size = each_chunk(answer, |chunk| decoder.feed(chunk).map_err(Error::from)).await?;
+    Ok((decoder.finish(index)?, size))
+}
+
+/// A whole body of at most `limit` bytes.
+async fn body(answer: Response, limit: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let keep = |chunk: &[u8]| {
+        bytes.extend_from_slice(chunk);
+        let fits = bytes.len() as u64 <= limit;
+        if fits {
+            Ok(())
+        } else {
+            Err(Error::from(Malformed::TooLarge(0)))
+        }
+    };
+    each_chunk(answer, keep).await?;
+    Ok(bytes)
+}
+
+async fn each_chunk(
+    mut answer: Response,
+    mut take: impl FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<u64, Error> {
+    let started = Instant::now();
+    let mut size = 0;
+    loop {
+        let patience = SILENCE.min(BODY.saturating_sub(started.elapsed()));
+        match tokio::time::timeout(patience, answer.chunk()).await {
+            Err(_) => return Err(Error::new(Kind::Timeout, "the body stalled".to_owned())),
+            Ok(Err(error)) => return Err(Error::of_transport(error)),
+            Ok(Ok(None)) => return Ok(size),
+            Ok(Ok(Some(chunk))) => {
+                size += chunk.len() as u64;
+                take(&chunk)?;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_encoded_byte_by_byte() {
+        assert_eq!(encode("a b/c%2F?#é+"), "a%20b/c%252F%3F%23%C3%A9%2B");
+        assert_eq!(encode("A-z._~/0"), "A-z._~/0");
+    }
+
+    #[test]
+    fn a_blocking_query_is_given_up_after_all_that_consul_may_add() {
+        let wait = Duration::from_secs(30);
+        assert_eq!(blocking_deadline(wait).as_millis(), 41_875);
+        assert_eq!(blocking(Some((7, wait))), "&index=7&wait=30000ms");
+        assert_eq!(blocking(Some((7, Duration::ZERO))), "&index=7&wait=1ms");
+    }
+}

@@ -1,0 +1,124 @@
+//! The heartbeat: a full read now and then, which repairs whatever the watch has missed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::consul::Client;
+use crate::metrics::Id;
+use crate::model::confirmation::Mechanism;
+use crate::model::follow::Offered;
+use crate::model::pace::Backoff;
+use crate::supervise::Pulse;
+use crate::sync::Source;
+use crate::sys;
+
+/// A found change counts as missed if the watch has not seen its index this long after.
+const MISSED_AFTER: Duration = Duration::from_secs(5);
+/// A full read with its deadlines, and a slow machine.
+const SLACK: Duration = Duration::from_secs(240);
+
+/// The heartbeat of one source.
+pub struct Heartbeat {
+    /// The source.
+    pub source: Source,
+    /// Its own client.
+    pub client: Client,
+    /// The period, before jitter.
+    pub interval: Duration,
+    /// The watch is on, so that a change found here is one that it has missed.
+    pub watched: bool,
+    /// Rung to beat at once.
+    pub poke: Arc<Notify>,
+}
+
+// === impl Heartbeat ===
+
+impl Heartbeat {
+    /// Beats. Never returns. The first beat falls anywhere in the period, so that pods started
+    /// together do not beat together.
+    pub async fn run(&self, pulse: &Pulse) {
+        let mut backoff = Backoff::default();
+        let mut pause = self.interval.mul_f64(fastrand::f64());
+        // Content from a backup, or none at all, is not left to the next phase of the moon.
+        if !self.watched {
+            pause = pause.min(Duration::from_secs(1));
+        }
+        loop {
+            pulse.tick(pause + SLACK);
+            self.next_in(pause);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.poke.notified() => {}
+            }
+            pulse.tick(SLACK);
+            pause = self.beat(&mut backoff).await;
+        }
+    }
+
+    /// One beat; returns the pause until the next.
+    async fn beat(&self, backoff: &mut Backoff) -> Duration {
+        let read = self.source.read_all(&self.client).await;
+        let pause = match read {
+            Ok(listed) => {
+                backoff.reset();
+                self.source.answered(Mechanism::Heartbeat, None);
+                let how = Mechanism::Heartbeat;
+                let offered = self.source.offer(&self.client, &listed.reading, how).await;
+                if offered == Offered::Changed {
+                    self.count_missed(listed.reading.snapshot.index()).await;
+                }
+                jittered(self.interval)
+            }
+            Err(error) => {
+                let pause = backoff
+                    .fail(error.trouble(), fastrand::f64())
+                    .min(self.interval);
+                self.source.failed(&error, Mechanism::Heartbeat, pause);
+                pause
+            }
+        };
+        // The volume is looked over whether Consul answers or not.
+        self.source.inbox.ask_audit();
+        sys::trim_heap();
+        pause
+    }
+
+    /// A change that the watch brings at the same moment was not missed.
+    async fn count_missed(&self, index: u64) {
+        if !self.watched {
+            return;
+        }
+        tokio::time::sleep(MISSED_AFTER.min(self.interval)).await;
+        let seen = self
+            .source
+            .board
+            .read(|s| s.sources[self.source.at].watched_index);
+        if seen < index {
+            self.source
+                .metrics
+                .count(Id::WatchMissed, &[&self.source.name]);
+            tracing::warn!(
+                event = "watch_missed",
+                source = self.source.name,
+                index,
+                "the heartbeat found a change that the watch has not seen"
+            );
+        }
+    }
+
+    fn next_in(&self, pause: Duration) {
+        let next = sys::now() + pause;
+        let at = self.source.at;
+        let health = |s: &mut crate::board::State| {
+            s.sources[at].health_mut(Mechanism::Heartbeat).next = Some(next);
+        };
+        self.source.board.update(health);
+    }
+}
+
+/// A tenth up or down.
+fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(0.9 + 0.2 * fastrand::f64())
+}

@@ -1,0 +1,73 @@
+//! Does the volume still hold what was published?
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::{self, FileType};
+use sha2::{Digest as _, Sha256};
+
+use super::volume::{self, MANIFEST, entries, open_directory, open_file};
+use crate::model::plan::TreeDigest;
+use crate::model::snapshot::Digest;
+
+/// What an audit found wrong. The words go to the log; no path, no content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// Files or directories were added, removed or changed.
+    #[error("the tree is not what was published")]
+    Content,
+    /// A link, a device, a socket, or a file that others may write.
+    #[error("a file has another kind or mode than it was published with")]
+    Kind,
+    /// It could not be read.
+    #[error("the tree cannot be read")]
+    Unreadable,
+}
+
+/// Reads the whole generation below `root` and compares it with `expected`.
+pub fn audit(root: BorrowedFd<'_>, expected: &Digest) -> Result<(), Damage> {
+    let mut found = TreeDigest::default();
+    walk(root, "", &mut found)?;
+    if found.finish() == *expected {
+        Ok(())
+    } else {
+        Err(Damage::Content)
+    }
+}
+
+fn walk(at: BorrowedFd<'_>, path: &str, found: &mut TreeDigest) -> Result<(), Damage> {
+    for (name, kind) in entries(at).map_err(|_| Damage::Unreadable)? {
+        let child = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}/{name}")
+        };
+        match kind {
+            FileType::RegularFile if child == MANIFEST => {}
+            FileType::RegularFile => found.file(&child, &hash_file(at, &name)?),
+            FileType::Directory => {
+                found.directory(&child);
+                let fd = open_directory(at, &name).map_err(|_| Damage::Unreadable)?;
+                walk(fd.as_fd(), &child, found)?;
+            }
+            _ => return Err(Damage::Kind),
+        }
+    }
+    Ok(())
+}
+
+fn hash_file(at: BorrowedFd<'_>, name: &str) -> Result<[u8; 32], Damage> {
+    let unreadable = |_| Damage::Unreadable;
+    let file = open_file(at, name).map_err(unreadable)?;
+    let stat = fs::fstat(&file).map_err(unreadable)?;
+    if volume::kind(&stat) != FileType::RegularFile || stat.st_mode & 0o7777 != 0o444 {
+        return Err(Damage::Kind);
+    }
+    let mut hash = Sha256::new();
+    let mut chunk = [0; 16 * 1024];
+    loop {
+        match rustix::io::read(&file, &mut chunk).map_err(unreadable)? {
+            0 => return Ok(hash.finalize().into()),
+            n => hash.update(&chunk[..n]),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Making a generation and making it visible.
+//!
+//! A generation is a directory that nobody sees until one rename points `..data` at it. Killed at any
+//! point, the volume holds the old generation or the new one, and what is left over is swept at the
+//! next start. The order of steps is that of Kubernetes' own writer for ConfigMap volumes, with the
+//! windows closed in which that one can wedge: a left-over temporary link is removed first.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{self, AtFlags, FileType, Mode};
+use rustix::io::Errno;
+
+use super::manifest::Manifest;
+use super::tree::Tree;
+use super::volume::{
+    self, DATA, DATA_TMP, Error, MANIFEST, Result, Step, Volume, is_generation, remove_tree,
+    unlink, write_new,
+};
+use crate::model::plan::{File, Plan};
+
+/// Room kept free beyond what a generation takes: its manifest, our own files, the next links.
+const RESERVE: u64 = 64 * 1024;
+
+/// A generation on disk, with what its files are known to hold.
+pub struct Generation {
+    /// Its directory name in `live/`.
+    pub name: String,
+    /// Its directory.
+    pub fd: OwnedFd,
+    /// What is in it; `None` when it was made by another process and its content is not known here.
+    pub plan: Option<Plan>,
+}
+
+/// How many keys a new generation added, changed and removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// New files.
+    pub added: u64,
+    /// Files with other content.
+    pub updated: u64,
+    /// Files gone.
+    pub removed: u64,
+}
+
+/// Builds the generation `name` from `plan`, invisible. Files that `previous` holds unchanged become
+/// hard links: no write, no new page, and a watch on such a file hears only of its link count.
+pub fn build(
+    volume: &Volume,
+    name: &str,
+    plan: &Plan,
+    manifest: &Manifest,
+    previous: Option<&Generation>,
+) -> Result<OwnedFd> {
+    fs::mkdirat(&volume.live, name, Mode::from_raw_mode(0o700)).step("make a generation")?;
+    let built = fill(volume, name, plan, manifest, previous);
+    if built.is_err() {
+        // Half a generation is of no use and takes the room that the next try needs.
+        remove_tree(volume.live.as_fd(), name)?;
+    }
+    built
+}
+
+/// Points `..data` at the generation `name`: the moment at which everybody sees it.
+pub fn swap(volume: &Volume, name: &str) -> Result<()> {
+    unlink(&volume.live, DATA_TMP)?;
+    fs::symlinkat(name, &volume.live, DATA_TMP).step("symlink ..data_tmp")?;
+    match fs::renameat(&volume.live, DATA_TMP, &volume.live, DATA) {
+        // Somebody has put a directory there. Names with two dots are ours.
+        Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => {
+            remove_tree(volume.live.as_fd(), DATA)?;
+            fs::renameat(&volume.live, DATA_TMP, &volume.live, DATA).step("rename to ..data")
+        }
+        other => other.step("rename to ..data"),
+    }
+}
+
+/// Makes the visible names agree with the generation: new ones after the swap, so that no name ever
+/// dangles, then the old ones away. Only links into `..data/` are ours to remove.
+pub fn link_names(volume: &Volume, names: &[&str]) -> Result<()> {
+    let mut first_error = Ok(());
+    for name in names {
+        // One name that is blocked by a stranger's directory does not stop the others.
+        if let Err(error) = volume.set_link(name, &format!("{DATA}/{name}")) {
+            first_error = first_error.and(Err(error));
+        }
+    }
+    for (name, kind) in volume::entries(volume.live.as_fd())? {
+        let dangles = kind == FileType::Symlink
+            && names.binary_search(&name.as_str()).is_err()
+            && volume::read_link(&volume.live, &name)
+                .is_some_and(|to| to.strip_prefix("..data/") == Some(&name));
+        if dangles {
+            unlink(&volume.live, &name)?;
+        }
+    }
+    first_error
+}
+
+/// Removes what a killed process left: temporary links, and every generation but `current`.
+pub fn sweep(volume: &Volume, current: Option<&str>) -> Result<()> {
+    unlink(&volume.live, DATA_TMP)?;
+    for (name, kind) in volume::entries(volume.live.as_fd())? {
+        if kind == FileType::Directory && is_generation(&name) && Some(name.as_str()) != current {
+            remove_tree(volume.live.as_fd(), &name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a generation that would not fit, before anything is written: a volume filled to its brim
+/// fails other writers too, and pages count against the container's memory limit.
+pub fn check_room(volume: &Volume, plan: &Plan, previous: Option<&Generation>) -> Result<()> {
+    let (bytes, inodes) = volume.room()?;
+    let is_new = |file: &&File| !is_unchanged(previous, file);
+    let pages: u64 = plan
+        .files
+        .iter()
+        .filter(is_new)
+        .map(|f| pages(f.value().len()))
+        .sum();
+    let needed = pages + plan.directories.len() as u64 * 4096 + RESERVE;
+    if let Some(free) = bytes.filter(|free| *free < needed) {
+        return Err(Error::Full {
+            unit: "bytes",
+            needed,
+            free,
+        });
+    }
+    // On a tmpfs a hard link takes an inode of the budget too (shmem_link reserves one).
+    let needed = plan.inodes() + plan.top_names().len() as u64 + 8;
+    match inodes.filter(|free| *free < needed) {
+        Some(free) => Err(Error::Full {
+            unit: "inodes",
+            needed,
+            free,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What changed from one plan to the next. Without the previous plan everything is new.
+pub fn changes(previous: Option<&Plan>, plan: &Plan) -> Changes {
+    let Some(previous) = previous else {
+        return Changes {
+            added: plan.files.len() as u64,
+            ..Changes::default()
+        };
+    };
+    let mut changes = Changes::default();
+    for file in &plan.files {
+        match previous.get(file.path()) {
+            None => changes.added += 1,
+            Some(old) if old.value_hash() != file.value_hash() => changes.updated += 1,
+            Some(_) => {}
+        }
+    }
+    let kept = plan.files.len() as u64 - changes.added;
+    changes.removed = previous.files.len() as u64 - kept;
+    changes
+}
+
+fn pages(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(4096) * 4096
+}
+
+fn is_unchanged(previous: Option<&Generation>, file: &File) -> bool {
+    let old = previous
+        .and_then(|p| p.plan.as_ref())
+        .and_then(|plan| plan.get(file.path()));
+    old.is_some_and(|old| old.value_hash() == file.value_hash())
+}
+
+fn fill(
+    volume: &Volume,
+    name: &str,
+    plan: &Plan,
+    manifest: &Manifest,
+    previous: Option<&Generation>,
+) -> Result<OwnedFd> {
+    let root = volume::open_directory(&volume.live, name).step("open a generation")?;
+    make_directories(&root, plan)?;
+    let mut new = Tree::new(root.as_fd());
+    let mut old = previous.map(|p| Tree::new(p.fd.as_fd()));
+    for file in &plan.files {
+        let linked = is_unchanged(previous, file)
+            && old
+                .as_mut()
+                .is_some_and(|old| link(old, &mut new, file.path()).is_ok());
+        if !linked {
+            let (parent, name) = new.parent(file.path()).step("open a directory")?;
+            write_new(parent, name, file.value(), 0o444)?;
+        }
+    }
+    write_new(&root, MANIFEST, &manifest.to_json(), 0o444)?;
+    fs::fchmod(&root, Mode::from_raw_mode(0o755)).step("chmod a generation")?;
+    Ok(root)
+}
+
+fn make_directories(root: &OwnedFd, plan: &Plan) -> Result<()> {
+    let mut tree = Tree::new(root.as_fd());
+    for path in &plan.directories {
+        let (parent, name) = tree.parent(path).step("open a directory")?;
+        fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)).step("make a directory")?;
+    }
+    Ok(())
+}
+
+/// Fails where the file is gone, or the kernel does not let us link it (another owner): then it is
+/// written afresh.
+fn link(old: &mut Tree<'_>, new: &mut Tree<'_>, path: &str) -> rustix::io::Result<()> {
+    let (from, name) = old.parent(path)?;
+    let (to, _) = new.parent(path)?;
+    fs::linkat(from, name, to, name, AtFlags::empty())
+}

@@ -1,0 +1,328 @@
+//! The tmpfs volume: its two directories, the lock, and the few file-system calls on it.
+//!
+//! Everything goes through directory handles opened once, name by name and without following links,
+//! so that no key and no neighbour in the pod can lead a write out of the volume.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+/// The link that applications read through.
+pub const DATA: &str = "..data";
+/// Its next version, before the rename.
+pub const DATA_TMP: &str = "..data_tmp";
+/// A name's link, before the rename.
+const LINK_TMP: &str = "..link_tmp";
+/// The description inside each generation.
+pub const MANIFEST: &str = "..manifest.json";
+
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+const NEW_FILE: OFlags = OFlags::WRONLY
+    .union(OFlags::CREATE)
+    .union(OFlags::EXCL)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+const OLD_FILE: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::CLOEXEC);
+
+/// The volume, held open and locked.
+pub struct Volume {
+    /// `live/`: what applications see.
+    pub live: OwnedFd,
+    /// `.seedcar/`: ours.
+    pub own: OwnedFd,
+    _lock: OwnedFd,
+    /// The volume is a tmpfs: configuration stays in memory, and pages are what is counted.
+    pub is_tmpfs: bool,
+}
+
+/// Why the volume cannot be used or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not there, or not a directory.
+    #[error("volume {0} cannot be opened: {1}; mount an emptyDir with medium Memory there")]
+    Missing(PathBuf, Errno),
+    /// Another process holds it.
+    #[error("volume {0} is in use by another seedcar")]
+    Locked(PathBuf),
+    /// `live/` was made by somebody else.
+    #[error(
+        "{0}/live belongs to uid {1} and not to us (uid {2}): a container mounts it with `subPath: live` \
+         and was created before init made it; mount the whole volume, or let init run first"
+    )]
+    Foreign(PathBuf, u32, u32),
+    /// No room, in bytes or inodes.
+    #[error("no room on the volume: {needed} {unit} needed, {free} free; raise its sizeLimit")]
+    Full {
+        /// What is short.
+        unit: &'static str,
+        /// How much it takes.
+        needed: u64,
+        /// How much there is.
+        free: u64,
+    },
+    /// A system call failed.
+    #[error("volume: {0}: {1}")]
+    Io(&'static str, Errno),
+}
+
+/// A result with the volume's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Names the failing step of a system call.
+pub trait Step<T> {
+    /// Turns an error number into [`Error::Io`] with the step's name.
+    fn step(self, what: &'static str) -> Result<T>;
+}
+
+impl<T> Step<T> for rustix::io::Result<T> {
+    fn step(self, what: &'static str) -> Result<T> {
+        self.map_err(|errno| Error::Io(what, errno))
+    }
+}
+
+// === impl Error ===
+
+impl Error {
+    /// A word from a closed list, for metrics and logs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing(..) => "missing",
+            Self::Locked(_) => "locked",
+            Self::Foreign(..) => "foreign",
+            Self::Full { .. } => "full",
+            Self::Io(_, Errno::NOSPC | Errno::DQUOT) => "full",
+            Self::Io(_, Errno::ROFS) => "read_only",
+            Self::Io(_, Errno::ACCESS | Errno::PERM) => "denied",
+            Self::Io(..) => "io",
+        }
+    }
+}
+
+// === impl Volume ===
+
+impl Volume {
+    /// Opens the volume, makes its two directories where they are missing, and locks it against a
+    /// second writer (flock(2): gone with the process, however it dies).
+    pub fn open(path: &Path) -> Result<Self> {
+        let root = fs::openat(
+            CWD,
+            path,
+            DIRECTORY.difference(OFlags::NOFOLLOW),
+            Mode::empty(),
+        )
+        .map_err(|errno| Error::Missing(path.to_owned(), errno))?;
+        let own = make_directory(&root, ".seedcar", path)?;
+        let lock = fs::openat(
+            &own,
+            "lock",
+            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::from_raw_mode(0o600),
+        )
+        .step("open .seedcar/lock")?;
+        match fs::flock(&lock, fs::FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => return Err(Error::Locked(path.to_owned())),
+            other => other.step("lock .seedcar/lock")?,
+        }
+        let live = make_directory(&root, "live", path)?;
+        // TMPFS_MAGIC, linux/magic.h.
+        let is_tmpfs = fs::fstatfs(&root).step("statfs")?.f_type == 0x0102_1994;
+        Ok(Self {
+            live,
+            own,
+            _lock: lock,
+            is_tmpfs,
+        })
+    }
+
+    /// Free bytes and inodes; `None` where the file system has no limit.
+    pub fn room(&self) -> Result<(Option<u64>, Option<u64>)> {
+        let s = fs::fstatvfs(&self.live).step("statvfs")?;
+        let bytes = (s.f_blocks > 0).then(|| s.f_bavail.saturating_mul(s.f_frsize));
+        Ok((bytes, (s.f_files > 0).then_some(s.f_favail)))
+    }
+
+    /// Size and free bytes, for metrics.
+    pub fn capacity(&self) -> Option<(u64, u64)> {
+        let s = fs::fstatvfs(&self.live).ok()?;
+        Some((
+            s.f_blocks.saturating_mul(s.f_frsize),
+            s.f_bavail.saturating_mul(s.f_frsize),
+        ))
+    }
+
+    /// The generation that `..data` points to; `None` where there is none.
+    pub fn current(&self) -> Option<String> {
+        read_link(&self.live, DATA).filter(|name| is_generation(name))
+    }
+
+    /// Replaces a file of `.seedcar/` in one rename.
+    pub fn write_own(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let temporary = format!(".{name}.tmp");
+        unlink(&self.own, &temporary)?;
+        write_new(&self.own, &temporary, bytes, 0o644)?;
+        fs::renameat(&self.own, &temporary, &self.own, name).step("rename in .seedcar")
+    }
+
+    /// Reads a file of `.seedcar/`, if it is there and small.
+    pub fn read_own(&self, name: &str) -> Option<Vec<u8>> {
+        let file = open_file(&self.own, name).ok()?;
+        read_whole(&file, 1 << 20).ok()
+    }
+
+    /// Points `link` in `live/` at `target`, by one rename, whatever the name was before (a directory
+    /// aside: that is not ours to remove).
+    pub fn set_link(&self, link: &str, target: &str) -> Result<()> {
+        if read_link(&self.live, link).as_deref() == Some(target) {
+            return Ok(());
+        }
+        unlink(&self.live, LINK_TMP)?;
+        fs::symlinkat(target, &self.live, LINK_TMP).step("symlink a key's name")?;
+        let renamed = fs::renameat(&self.live, LINK_TMP, &self.live, link);
+        if renamed.is_err() {
+            unlink(&self.live, LINK_TMP)?;
+        }
+        renamed.step("a directory that is not ours is in the way of a key's name")
+    }
+}
+
+/// Makes `name` with mode 0755 where it is missing and opens it. Refuses one of another owner: it
+/// could be sticky, and `fs.protected_symlinks` would deny our links to other users.
+fn make_directory(root: &OwnedFd, name: &str, volume: &Path) -> Result<OwnedFd> {
+    match fs::mkdirat(root, name, Mode::from_raw_mode(0o755)) {
+        Err(Errno::EXIST) => {}
+        other => other.step("make a directory of the volume")?,
+    }
+    let fd = open_directory(root, name).step("open a directory of the volume")?;
+    let stat = fs::fstat(&fd).step("stat a directory of the volume")?;
+    let me = rustix::process::geteuid().as_raw();
+    if stat.st_uid != me {
+        return Err(Error::Foreign(volume.to_owned(), stat.st_uid, me));
+    }
+    if stat.st_mode & 0o7777 != 0o755 {
+        fs::fchmod(&fd, Mode::from_raw_mode(0o755)).step("chmod a directory of the volume")?;
+    }
+    Ok(fd)
+}
+
+// === the few calls that everything here is made of ===
+
+/// Whether a name in `live/` can be one of our generations.
+pub fn is_generation(name: &str) -> bool {
+    name.starts_with("..2") && !name.contains('/')
+}
+
+/// Opens a directory by its last name, following nothing.
+pub fn open_directory(at: impl AsFd, name: &str) -> rustix::io::Result<OwnedFd> {
+    fs::openat(at, name, DIRECTORY, Mode::empty())
+}
+
+/// Opens a file by its last name, following nothing and never waiting (a FIFO would).
+pub fn open_file(at: impl AsFd, name: &str) -> rustix::io::Result<OwnedFd> {
+    fs::openat(at, name, OLD_FILE, Mode::empty())
+}
+
+/// Writes a file that must not exist yet.
+pub fn write_new(at: impl AsFd, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
+    let file = fs::openat(at, name, NEW_FILE, Mode::from_raw_mode(mode)).step("create a file")?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match rustix::io::write(&file, rest) {
+            Err(Errno::INTR) => {}
+            Ok(0) => return Err(Error::Io("write a file", Errno::IO)),
+            written => rest = &rest[written.step("write a file")?..],
+        }
+    }
+    Ok(())
+}
+
+/// Reads a regular file of at most `limit` bytes.
+pub fn read_whole(file: &OwnedFd, limit: u64) -> rustix::io::Result<Vec<u8>> {
+    let stat = fs::fstat(file)?;
+    if kind(&stat) != FileType::RegularFile || stat.st_size as u64 > limit {
+        return Err(Errno::INVAL);
+    }
+    let mut bytes = Vec::with_capacity(stat.st_size as usize);
+    let mut chunk = [0; 16 * 1024];
+    loop {
+        match rustix::io::read(file, &mut chunk) {
+            Err(Errno::INTR) => {}
+            Ok(0) => return Ok(bytes),
+            read => bytes.extend_from_slice(&chunk[..read?]),
+        }
+        if bytes.len() as u64 > limit {
+            return Err(Errno::FBIG);
+        }
+    }
+}
+
+/// Removes a name; it is fine if it is not there.
+pub fn unlink(at: impl AsFd, name: &str) -> Result<()> {
+    match fs::unlinkat(at, name, AtFlags::empty()) {
+        Err(Errno::NOENT) => Ok(()),
+        other => other.step("unlink"),
+    }
+}
+
+/// Removes a directory and all below it, following nothing. What is not there is gone.
+pub fn remove_tree(at: BorrowedFd<'_>, name: &str) -> Result<()> {
+    let fd = match open_directory(at, name) {
+        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOTDIR | Errno::LOOP) => return unlink(at, name),
+        other => other.step("open a directory to remove it")?,
+    };
+    for (child, kind) in entries(fd.as_fd())? {
+        match kind {
+            FileType::Directory => remove_tree(fd.as_fd(), &child)?,
+            _ => unlink(&fd, &child)?,
+        }
+    }
+    match fs::unlinkat(at, name, AtFlags::REMOVEDIR) {
+        Err(Errno::NOENT) => Ok(()),
+        other => other.step("remove a directory"),
+    }
+}
+
+/// The names in a directory with their kinds, `.` and `..` aside. Names that are not UTF-8 are not
+/// ours and are left out.
+pub fn entries(fd: BorrowedFd<'_>) -> Result<Vec<(String, FileType)>> {
+    let mut found = Vec::new();
+    for entry in Dir::read_from(fd).step("list a directory")? {
+        let entry = entry.step("list a directory")?;
+        let Ok(name) = entry.file_name().to_str() else {
+            continue;
+        };
+        if name == "." || name == ".." {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            FileType::Unknown => {
+                let stat = fs::statat(fd, name, AtFlags::SYMLINK_NOFOLLOW);
+                stat.map_or(FileType::Unknown, |s| kind(&s))
+            }
+            known => known,
+        };
+        found.push((name.to_owned(), kind));
+    }
+    Ok(found)
+}
+
+/// Where a link points to; `None` if it is no link.
+pub fn read_link(at: impl AsFd, name: &str) -> Option<String> {
+    fs::readlinkat(at, name, Vec::new())
+        .ok()?
+        .into_string()
+        .ok()
+}
+
+/// The kind of file a `stat` speaks of.
+pub fn kind(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}

@@ -1,0 +1,321 @@
+//! The first fill: Consul within its share of the deadline, else the newest valid backup.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::consul::error::{Error as ConsulError, Kind};
+use crate::consul::{Client, Listed};
+use crate::exit::Exit;
+use crate::keeper::{Findings, Found};
+use crate::model::confirmation::{Mechanism, Origin};
+use crate::model::follow::Offered;
+use crate::model::guard::{Hold, Reason};
+use crate::model::moment::Moment;
+use crate::model::offer::{Content, Offer};
+use crate::model::pace::{Backoff, Trouble};
+use crate::model::reading::Mode;
+use crate::sync::Source;
+use crate::sys;
+
+/// A default read that has not answered after this long is joined by a stale one, which any server
+/// can answer, also without a leader.
+const JOIN_STALE: Duration = Duration::from_secs(1);
+/// An empty or refused answer is asked for again at this pace while there is time.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The seed of one source.
+pub struct Seed {
+    /// The source.
+    pub source: Source,
+    /// Its own client.
+    pub client: Client,
+    /// When it began.
+    pub started: Moment,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// What the backup volume holds; `None` where there is no backup.
+    pub backups: Option<Findings>,
+}
+
+/// What a source was filled with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// An answer of Consul.
+    Consul,
+    /// A backup of this name, confirmed at this second of Consul's clock.
+    Backup(String, i64),
+    /// What was published already.
+    Kept,
+}
+
+/// Neither Consul nor a backup, in time.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct Unseeded {
+    /// The exit code it means.
+    pub exit: Exit,
+    /// One line: what, where, what to do.
+    pub text: String,
+}
+
+/// How one attempt at Consul ended.
+enum Attempt {
+    Accepted,
+    Held(Option<Hold>),
+    Failed(ConsulError),
+}
+
+// === impl Seed ===
+
+impl Seed {
+    /// Fills the source, or says why it cannot be.
+    pub async fn run(&self) -> Result<Filled, Unseeded> {
+        let mut backoff = Backoff::default();
+        loop {
+            let attempt = tokio::select! {
+                attempt = self.attempt() => attempt,
+                found = self.share_is_over() => return Ok(self.fall_back(None, &found)),
+                () = until(self.started + self.timeout) => Attempt::Failed(ConsulError::new(
+                    Kind::Timeout, format!("no answer within {:.0?}", self.timeout))),
+            };
+            let over = sys::now() >= self.started + self.timeout;
+            let pause = match &attempt {
+                Attempt::Accepted => return Ok(Filled::Consul),
+                Attempt::Held(_) => ASK_AGAIN,
+                Attempt::Failed(error) => {
+                    let pause = backoff.fail(pace(error), fastrand::f64());
+                    self.source.failed(error, Mechanism::Seed, pause);
+                    pause
+                }
+            };
+            if let Some(filled) = self.instead(&attempt).await {
+                return Ok(filled);
+            }
+            if over {
+                return Err(self.unseeded(&attempt));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                found = self.share_is_over() => return Ok(self.fall_back(None, &found)),
+            }
+        }
+    }
+
+    /// Asks Consul once and judges the answer.
+    async fn attempt(&self) -> Attempt {
+        let listed = match self.ask().await {
+            Ok(listed) => listed,
+            Err(error) => return Attempt::Failed(error),
+        };
+        self.source.answered(Mechanism::Seed, None);
+        // What the answer is measured against. A backup volume that hangs delays this, by no more
+        // than Consul's share.
+        let _ = tokio::time::timeout_at(deadline(self.started + self.share()), self.found()).await;
+        match self
+            .source
+            .offer(&self.client, &listed.reading, Mechanism::Seed)
+            .await
+        {
+            Offered::Held(_) => {
+                Attempt::Held(self.source.board.read(|s| s.sources[self.source.at].hold))
+            }
+            Offered::Changed | Offered::Same => Attempt::Accepted,
+        }
+    }
+
+    async fn ask(&self) -> Result<Listed, ConsulError> {
+        let default = self.source.list(&self.client, Mode::Default, None);
+        tokio::pin!(default);
+        tokio::select! {
+            answer = &mut default => return answer,
+            () = tokio::time::sleep(JOIN_STALE) => {}
+        }
+        let stale = async {
+            match self.source.list(&self.client, Mode::Stale, None).await {
+                Ok(listed) if self.is_fit(&listed).await => listed,
+                _ => pending().await,
+            }
+        };
+        tokio::select! {
+            answer = &mut default => answer,
+            listed = stale => Ok(listed),
+        }
+    }
+
+    /// A stale answer seeds when it is not older than the backup, and is never a reason to delete.
+    async fn is_fit(&self, stale: &Listed) -> bool {
+        let _ = self.found().await;
+        let snapshot = &stale.reading.snapshot;
+        let baseline = self
+            .source
+            .board
+            .read(|s| s.sources[self.source.at].baseline());
+        snapshot.keys() > 0
+            && baseline.is_none_or(|b| snapshot.index() >= b.index && snapshot.keys() >= b.keys)
+    }
+
+    /// A third of the deadline is Consul's; the rest is for whoever starts after us.
+    fn share(&self) -> Duration {
+        self.timeout / 3
+    }
+
+    /// Returns once Consul's share is over and a backup is there to be used.
+    async fn share_is_over(&self) -> Arc<Vec<Found>> {
+        until(self.started + self.share()).await;
+        let found = self.found().await;
+        let has_backup = found[self.source.at].best.is_some();
+        if has_backup && !self.is_published() {
+            found
+        } else {
+            pending().await
+        }
+    }
+
+    /// What the backup volume holds, once it has answered; never where there is none.
+    async fn found(&self) -> Arc<Vec<Found>> {
+        let Some(mut backups) = self.backups.clone() else {
+            return pending().await;
+        };
+        match backups.wait_for(Option::is_some).await {
+            Ok(found) => (*found).clone().expect("waited for"),
+            Err(_) => pending().await,
+        }
+    }
+
+    /// What to serve although the attempt failed: what is published, or the backup. An answer that
+    /// was refused and a Consul that says no will not get better by waiting; a Consul that is merely
+    /// slow keeps its share.
+    async fn instead(&self, attempt: &Attempt) -> Option<Filled> {
+        if self.is_published() {
+            return Some(Filled::Kept);
+        }
+        let hold = match attempt {
+            Attempt::Accepted => return None,
+            Attempt::Held(hold) => *hold,
+            Attempt::Failed(error) => {
+                let hopeless = matches!(
+                    error.kind,
+                    Kind::Connect
+                        | Kind::Denied
+                        | Kind::Token
+                        | Kind::Tls
+                        | Kind::BadRequest
+                        | Kind::Redirected
+                        | Kind::TooLarge(_)
+                );
+                if !hopeless && sys::now() < self.started + self.share() {
+                    return None;
+                }
+                None
+            }
+        };
+        self.backups.as_ref()?;
+        let end = deadline(self.started + self.timeout);
+        let found = tokio::time::timeout_at(end, self.found()).await.ok()?;
+        found[self.source.at]
+            .best
+            .is_some()
+            .then(|| self.fall_back(hold, &found))
+    }
+
+    fn fall_back(&self, hold: Option<Hold>, found: &[Found]) -> Filled {
+        let (snapshot, backup) = found[self.source.at]
+            .best
+            .as_ref()
+            .expect("asked for before falling back");
+        let content = Content::from_backup(snapshot.clone(), backup.confirmed, Moment::default());
+        self.source
+            .inbox
+            .put(self.source.at, Offer::instead_of(hold, content));
+        let age_s = sys::wall_seconds() - backup.confirmed;
+        tracing::warn!(
+            event = "seeded_from_backup",
+            source = self.source.name,
+            file = backup.name,
+            index = backup.index,
+            keys = snapshot.keys(),
+            age_s,
+            "Consul gave no answer to use: seeded from the backup"
+        );
+        Filled::Backup(backup.name.clone(), backup.confirmed)
+    }
+
+    fn is_published(&self) -> bool {
+        self.source.published_digest().is_some()
+    }
+
+    /// The one line.
+    fn unseeded(&self, attempt: &Attempt) -> Unseeded {
+        let found = self.backups.as_ref().and_then(|b| b.borrow().clone());
+        let found = found.as_ref().map(|found| &found[self.source.at]);
+        let damaged = found.is_some_and(|f| !f.refused.is_empty());
+        let (why, mut exit) = match attempt {
+            Attempt::Failed(error) if matches!(error.kind, Kind::Denied | Kind::Token) => {
+                (format!("Consul denies it ({error})"), Exit::Denied)
+            }
+            Attempt::Failed(error) => (
+                format!("Consul is unreachable ({error})"),
+                Exit::NothingToSeedFrom,
+            ),
+            Attempt::Held(Some(Hold {
+                reason: Reason::Empty,
+                ..
+            })) => {
+                let why = "the prefix is empty (or the token may not see it; --allow-empty if it is meant to be)";
+                (why.to_owned(), Exit::NothingToSeedFrom)
+            }
+            Attempt::Held(hold) => {
+                let reason = hold.map_or("refused", |hold| hold.reason.word());
+                (
+                    format!("Consul's answer is refused ({reason})"),
+                    Exit::NothingToSeedFrom,
+                )
+            }
+            Attempt::Accepted => ("the volume was not written".to_owned(), Exit::Volume),
+        };
+        let backup = match found {
+            None if self.backups.is_none() => "backups are off".to_owned(),
+            None => "the backup volume does not answer".to_owned(),
+            Some(found) => match (&found.error, found.refused.first()) {
+                (Some(error), _) => format!("no backup ({error})"),
+                (None, Some((file, reason))) => {
+                    format!("every backup is damaged ({file}: {reason})")
+                }
+                (None, None) => "there is no backup of it".to_owned(),
+            },
+        };
+        if damaged && exit == Exit::NothingToSeedFrom {
+            exit = Exit::BackupDamaged;
+        }
+        let (name, prefix) = (&self.source.name, &self.source.prefix);
+        let text = format!("source {name} (prefix {prefix}): {why}, and {backup}");
+        Unseeded { exit, text }
+    }
+}
+
+/// The seed has a deadline to keep: whatever went wrong, it asks again soon.
+fn pace(error: &ConsulError) -> Trouble {
+    match error.trouble() {
+        Trouble::Lasting => Trouble::Passing,
+        other => other,
+    }
+}
+
+async fn until(moment: Moment) {
+    tokio::time::sleep_until(deadline(moment)).await;
+}
+
+fn deadline(moment: Moment) -> tokio::time::Instant {
+    tokio::time::Instant::now() + moment.since(sys::now())
+}
+
+/// The origin that a status shows for this.
+impl From<&Filled> for Origin {
+    fn from(filled: &Filled) -> Self {
+        match filled {
+            Filled::Consul | Filled::Kept => Origin::Consul,
+            Filled::Backup(..) => Origin::Backup,
+        }
+    }
+}

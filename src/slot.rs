@@ -1,0 +1,118 @@
+//! Latest-wins slots: how mechanisms hand over without ever waiting for the taker.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// One slot per source, each holding at most the latest value, drained by one thread.
+pub struct Slots<T> {
+    state: Mutex<State<T>>,
+    bell: Condvar,
+}
+
+struct State<T> {
+    values: Vec<Option<T>>,
+    rung: bool,
+    closed: bool,
+}
+
+/// What the taker got.
+pub struct Taken<T> {
+    /// The values put since the last time, by slot.
+    pub values: Vec<(usize, T)>,
+    /// The slots are closed: finish and leave.
+    pub closed: bool,
+}
+
+// === impl Slots ===
+
+impl<T> Slots<T> {
+    /// As many empty slots.
+    pub fn new(count: usize) -> Self {
+        let values = (0..count).map(|_| None).collect();
+        let state = State {
+            values,
+            rung: false,
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            bell: Condvar::new(),
+        }
+    }
+
+    /// Puts a value into slot `at`. `merge` decides what stays when one is still there.
+    pub fn put(&self, at: usize, value: T, merge: impl FnOnce(T, T) -> T) {
+        let mut state = self.lock();
+        let merged = match state.values[at].take() {
+            Some(old) => merge(old, value),
+            None => value,
+        };
+        state.values[at] = Some(merged);
+        state.rung = true;
+        self.bell.notify_all();
+    }
+
+    /// Wakes the taker without a value.
+    pub fn ring(&self) {
+        self.lock().rung = true;
+        self.bell.notify_all();
+    }
+
+    /// Nothing waits to be taken.
+    pub fn is_idle(&self) -> bool {
+        self.lock().values.iter().all(Option::is_none)
+    }
+
+    /// Tells the taker to finish.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.bell.notify_all();
+    }
+
+    /// Takes everything, waiting up to `within` for something to come.
+    pub fn take(&self, within: Duration) -> Taken<T> {
+        let state = self.lock();
+        let (mut state, _) = self
+            .bell
+            .wait_timeout_while(state, within, |s| !s.rung && !s.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.rung = false;
+        let slots = state.values.iter_mut().enumerate();
+        let values = slots.filter_map(|(at, v)| Some((at, v.take()?))).collect();
+        Taken {
+            values,
+            closed: state.closed,
+        }
+    }
+
+    /// A panic elsewhere leaves the slots as they were: each change is one assignment.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_value_wins_and_a_putter_never_waits() {
+        let slots = Slots::new(2);
+        for n in 0..1000 {
+            slots.put(1, n, |_, new| new);
+        }
+        let taken = slots.take(Duration::ZERO);
+        assert_eq!(taken.values, [(1, 999)]);
+        assert!(slots.take(Duration::ZERO).values.is_empty());
+    }
+
+    #[test]
+    fn closing_ends_a_wait() {
+        let slots = Slots::<u8>::new(1);
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| slots.take(Duration::from_secs(60)).closed);
+            slots.close();
+            assert!(taker.join().unwrap());
+        });
+    }
+}

@@ -1,0 +1,273 @@
+//! The one read-and-guard step that seed, watch and heartbeat share.
+//!
+//! An answer of Consul is judged here and nowhere else. What is accepted goes into the publisher's
+//! slot; what is held goes there too, as a hold; what only confirms the published content goes to the
+//! board and touches no file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::board::{Board, Failure};
+use crate::consul::error::{Error, Kind};
+use crate::consul::wire::Caps;
+use crate::consul::{Client, List, Listed, Rung};
+use crate::metrics::{Id, Metrics};
+use crate::model::confirmation::{Confirmation, Mechanism};
+use crate::model::follow::{Bell, DOORBELL_ABOVE, Offered};
+use crate::model::guard::{Candidate, Hold, Policy, Verdict, judge};
+use crate::model::key::Prefix;
+use crate::model::offer::{Content, Offer};
+use crate::model::reading::{Mode, Reading};
+use crate::model::snapshot::{Digest, Snapshot};
+use crate::publisher::Inbox;
+use crate::sys;
+
+/// How long a server that is asked for a given index may take to reach it.
+const CATCH_UP: Duration = Duration::from_secs(5);
+
+/// One source, as its mechanisms see it.
+#[derive(Clone)]
+pub struct Source {
+    /// Its place in the configuration.
+    pub at: usize,
+    /// Its name.
+    pub name: String,
+    /// Its prefix.
+    pub prefix: Prefix,
+    /// What the guard allows.
+    pub policy: Policy,
+    /// How large an answer may be.
+    pub caps: Caps,
+    /// Where everybody's state stands.
+    pub board: Arc<Board>,
+    /// Where judged answers go.
+    pub inbox: Arc<Inbox>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+// === impl Source ===
+
+impl Source {
+    /// The content that is published, if it is known here. Equal entries of the next answer are
+    /// shared with it.
+    pub fn previous(&self) -> Option<Arc<Snapshot>> {
+        self.board
+            .read(|s| s.sources[self.at].published.as_ref()?.snapshot.clone())
+    }
+
+    /// The digest of what is published.
+    pub fn published_digest(&self) -> Option<Digest> {
+        self.board
+            .read(|s| Some(s.sources[self.at].published.as_ref()?.digest))
+    }
+
+    /// Asks for everything.
+    pub async fn list(
+        &self,
+        client: &Client,
+        mode: Mode,
+        block: Option<(u64, Duration)>,
+    ) -> Result<Listed, Error> {
+        let previous = self.previous();
+        let (prefix, caps, previous) = (&self.prefix, self.caps, previous.as_deref());
+        client
+            .list(List {
+                prefix,
+                mode,
+                block,
+                previous,
+                caps,
+            })
+            .await
+    }
+
+    /// Asks the doorbell.
+    pub async fn doorbell(
+        &self,
+        client: &Client,
+        block: Option<(u64, Duration)>,
+    ) -> Result<Rung, Error> {
+        client.doorbell(&self.prefix, block, self.caps).await
+    }
+
+    /// Reads everything from whichever server has reached `index`. The doorbell learned the index
+    /// from the leader, so that an answer at or above it is as good as the leader's; one below is
+    /// returned as the stale answer it is.
+    pub async fn fetch(&self, client: &Client, index: u64) -> Result<Listed, Error> {
+        let below = index.saturating_sub(1);
+        let block = (below > 0).then_some((below, CATCH_UP));
+        let mut listed = self.list(client, Mode::Stale, block).await?;
+        if listed.reading.snapshot.index() >= index {
+            listed.reading.mode = Mode::Default;
+        }
+        Ok(listed)
+    }
+
+    /// One full read as the heartbeat does it: for a large prefix the doorbell names the index and
+    /// any server may carry the body.
+    pub async fn read_all(&self, client: &Client) -> Result<Listed, Error> {
+        let large = self.previous().is_some_and(|p| p.bytes() > DOORBELL_ABOVE);
+        if large {
+            let Rung {
+                bell: Bell { index, found, .. },
+                sent,
+                ..
+            } = self.doorbell(client, None).await?;
+            if found {
+                let mut listed = self.fetch(client, index).await?;
+                if listed.reading.mode == Mode::Default {
+                    listed.reading.sent = sent;
+                    return Ok(listed);
+                }
+            }
+        }
+        self.list(client, Mode::Default, None).await
+    }
+
+    /// Judges an answer and sends it on its way. Asks Consul again where the guard wants evidence.
+    pub async fn offer(&self, client: &Client, reading: &Reading, how: Mechanism) -> Offered {
+        let verdict = match self.judge(reading, None) {
+            Verdict::Confirm(hold) => self.ask_evidence(client, reading, hold).await,
+            decided => decided,
+        };
+        let offered = match verdict {
+            Verdict::Accept => self.accept(reading, how),
+            Verdict::Hold(hold) | Verdict::Confirm(hold) => self.hold(hold, how),
+        };
+        let (result, took) = (result_word(offered), reading.answered.since(reading.sent));
+        self.metrics
+            .count(Id::Syncs, &[&self.name, how.word(), result]);
+        if how != Mechanism::Watch {
+            self.metrics.observe(Id::SyncDuration, &[&self.name], took);
+        }
+        offered
+    }
+
+    /// A question failed: the hold it may mean, the counters, the state of the mechanism.
+    pub fn failed(&self, error: &Error, how: Mechanism, next: Duration) {
+        let now = sys::now();
+        if let Kind::TooLarge(keys) = error.kind {
+            let (keys_now, before) = self.board.read(|s| {
+                let source = &s.sources[self.at];
+                (source.baseline().map_or(0, |b| b.keys), source.hold)
+            });
+            self.hold(Hold::too_large(keys, keys_now, before.as_ref(), now), how);
+        }
+        let kind = error.kind.outcome();
+        let failure = Failure {
+            kind,
+            text: error.text.clone(),
+            at: now,
+        };
+        let news = self.board.failed(self.at, how, failure, Some(now + next));
+        let (source, mechanism) = (self.name.as_str(), how.word());
+        let backoff_ms = next.as_millis() as u64;
+        if news {
+            tracing::warn!(event = "consul_failed", source, mechanism, error_kind = kind, %error,
+                backoff_ms, "Consul did not answer; the files stay");
+        } else {
+            tracing::debug!(event = "consul_failed", source, mechanism, error_kind = kind, %error,
+                backoff_ms, "Consul did not answer again");
+        }
+    }
+
+    /// A question was answered: the mechanism is well.
+    pub fn answered(&self, how: Mechanism, next: Option<Duration>) {
+        let now = sys::now();
+        let was_down = self.board.read(|s| {
+            let health = s.sources[self.at].health(how);
+            !health.up && health.last_error.is_some()
+        });
+        self.board
+            .went_well(self.at, how, now, next.map(|d| now + d));
+        if was_down {
+            tracing::info!(
+                event = "consul_recovered",
+                source = self.name,
+                mechanism = how.word(),
+                "Consul answers again"
+            );
+        }
+    }
+
+    /// Records that what is published is current, on the strength of an answer without a body.
+    pub fn confirm(&self, confirmation: Confirmation) -> bool {
+        self.board.confirm(self.at, confirmation)
+    }
+
+    fn judge(&self, reading: &Reading, evidence: Option<&Candidate>) -> Verdict {
+        let candidate = Candidate::from(reading);
+        self.board.read(|state| {
+            let source = &state.sources[self.at];
+            let accepted = source.accepts(&candidate.digest);
+            let (baseline, before) = (source.baseline(), source.hold);
+            let (baseline, before) = (baseline.as_ref(), before.as_ref());
+            judge(
+                &self.policy,
+                baseline,
+                &candidate,
+                accepted,
+                before,
+                evidence,
+                sys::now(),
+            )
+        })
+    }
+
+    /// Puts the guard's question: does the leader, having asked its followers, say the same, and may
+    /// the token see all of it?
+    async fn ask_evidence(&self, client: &Client, reading: &Reading, hold: Hold) -> Verdict {
+        let Ok(confirming) = self.list(client, Mode::Consistent, None).await else {
+            return Verdict::Hold(hold);
+        };
+        if client.may_read(&self.prefix).await == Some(false) {
+            return Verdict::Hold(hold);
+        }
+        self.judge(reading, Some(&Candidate::from(&confirming.reading)))
+    }
+
+    fn accept(&self, reading: &Reading, how: Mechanism) -> Offered {
+        let content = Content::from_reading(reading, how);
+        let confirmed = content.confirmation();
+        let known = confirmed
+            .is_some_and(|confirmation| self.board.confirm_with(self.at, confirmation, reading));
+        if !known {
+            self.inbox.put(self.at, Offer::accept(content));
+            return Offered::Changed;
+        }
+        if self.board.read(|s| s.sources[self.at].hold.is_some()) {
+            self.inbox.put(self.at, Offer::clear());
+        }
+        Offered::Same
+    }
+
+    fn hold(&self, hold: Hold, how: Mechanism) -> Offered {
+        let before = self.board.read(|s| s.sources[self.at].hold);
+        self.metrics
+            .count(Id::HeldAnswers, &[&self.name, hold.reason.word()]);
+        if before != Some(hold) {
+            self.inbox.put(self.at, Offer::hold(hold));
+            let digest = hold.digest.map(|d| d.short()).unwrap_or_default();
+            tracing::warn!(
+                event = "held",
+                source = self.name,
+                mechanism = how.word(),
+                reason = hold.reason.word(),
+                keys = hold.keys,
+                published_keys = hold.baseline_keys,
+                digest,
+                "an answer is refused and the old files stay; `seedcar accept DIGEST` lets it through"
+            );
+        }
+        Offered::Held(hold.recheck_at())
+    }
+}
+
+fn result_word(offered: Offered) -> &'static str {
+    match offered {
+        Offered::Changed => "changed",
+        Offered::Same => "unchanged",
+        Offered::Held(_) => "held",
+    }
+}

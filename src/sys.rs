@@ -1,0 +1,117 @@
+//! The operating system: clocks, allocator settings, names. The only file with `unsafe`.
+#![allow(unsafe_code)]
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::model::moment::Moment;
+
+/// Now on the boot-time clock.
+pub fn now() -> Moment {
+    let t = clock_gettime(ClockId::Boottime);
+    Moment(t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64)
+}
+
+/// Now on the wall clock, seconds since 1970. Only for what people and other machines read.
+pub fn wall_seconds() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs() as i64)
+}
+
+/// The wall-clock time of a moment, seconds since 1970 with a fraction. It moves when the wall clock
+/// is set; the moment does not.
+pub fn wall_of(moment: Moment) -> f64 {
+    let wall = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    wall.as_secs_f64() - now().since(moment).as_secs_f64()
+}
+
+/// Identifies this boot of the machine: moments of another boot mean nothing here. Empty where the
+/// kernel does not say.
+pub fn boot_id() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    text.trim().to_owned()
+}
+
+/// The host's name, which in a pod is the pod's.
+pub fn hostname() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Keeps the heap small: one arena, and large blocks returned to the kernel when freed. glibc raises
+/// its thresholds by itself after the first large block; setting them stops that. Call it before any
+/// thread is started.
+pub fn tune_allocator() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt only stores its two integers; no other thread runs yet.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 256 * 1024);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 256 * 1024);
+    }
+}
+
+/// Returns freed heap to the kernel. Called after a full read.
+pub fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim takes the allocator's own locks and may be called at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// No core dump may carry values or the token.
+pub fn forbid_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Refused only where the limit is already lower.
+    let _ = setrlimit(Resource::Core, none);
+}
+
+/// Resident and file-descriptor figures of this process, for `/metrics`.
+pub struct Process {
+    /// Resident memory in bytes.
+    pub resident_bytes: u64,
+    /// CPU time used in seconds, user and system.
+    pub cpu_seconds: f64,
+    /// Open file descriptors.
+    pub open_fds: u64,
+    /// The limit on them.
+    pub max_fds: u64,
+    /// Threads.
+    pub threads: u64,
+}
+
+impl Process {
+    /// Reads the figures; zeroes where `/proc` does not say.
+    pub fn read() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let field = |name: &str| {
+            let line = status.lines().find(|l| l.starts_with(name))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        };
+        let cpu = clock_gettime(ClockId::ProcessCPUTime);
+        let fds = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        Self {
+            resident_bytes: field("VmRSS:").unwrap_or(0) * 1024,
+            cpu_seconds: cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9,
+            open_fds: std::fs::read_dir("/proc/self/fd").map_or(0, |d| d.count() as u64),
+            max_fds: fds.unwrap_or(0),
+            threads: field("Threads:").unwrap_or(0),
+        }
+    }
+}
+
+/// Files are made with the modes that the volume contract names, whatever umask we inherit.
+pub fn set_umask() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+}
