@@ -3,4 +3,6 @@
 #![deny(unsafe_code)]
 
 pub mod demo;
+pub mod exit;
 pub mod model;
+pub mod units;
