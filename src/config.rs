@@ -1,0 +1,286 @@
+//! Configuration: what was typed becomes what is checked.
+//!
+//! Flags, environment, file and Consul's own variables are layers of [`Typed`] text, each value with
+//! its origin. One check turns them into a [`Config`] that needs no second look, or into every
+//! [`Problem`] there is, all at once. The environment comes in as a map and the file is the only
+//! thing read, so that a test can say what either holds.
+
+mod address;
+mod check;
+mod env;
+mod file;
+mod guess;
+mod problem;
+mod secret;
+mod setting;
+mod typed;
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+pub use self::{
+    address::{Address, AddressError, Scheme},
+    env::Env,
+    problem::{Kind, Origin, Problem, Warning},
+    secret::{BasicAuth, Secret, SecretError, Token},
+    setting::{Id, Setting, TABLE, Unit, settings_markdown},
+    typed::{Effective, Flags, Given, Typed},
+};
+use crate::model::key::Prefix;
+
+/// A commented configuration file with every setting in it.
+pub const SAMPLE: &str = include_str!("config/sample.yaml");
+
+/// A configuration that was checked as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The memory-backed volume; its `live/` is what applications read.
+    pub volume: PathBuf,
+    /// The backup; `None` when it is off.
+    pub backup: Option<Backup>,
+    /// Where Consul is and how to speak to it.
+    pub consul: Consul,
+    /// The token for Consul.
+    pub token: Token,
+    /// The prefixes to mirror, in the order given. Empty only with [`Scope::Offline`].
+    pub sources: Vec<Source>,
+    /// What is made of them.
+    pub outputs: Vec<Output>,
+    /// The watch; `None` when it is off.
+    pub watch: Option<Watch>,
+    /// The heartbeat; `None` when it is off. It is never off together with the watch.
+    pub heartbeat: Option<Heartbeat>,
+    /// How long the first fill may take.
+    pub seed_timeout: Duration,
+    /// Limits to what an answer may do to the volume.
+    pub guards: Guards,
+    /// Where health, status and metrics are served.
+    pub http: SocketAddr,
+    /// True when somebody chose that address. Only the default may fall back to IPv4.
+    pub http_explicit: bool,
+    /// Logs.
+    pub log: Log,
+    /// Where to leave a last message. To be written only where Kubernetes has made the file: the
+    /// default lies in `/dev`.
+    pub termination_log: PathBuf,
+}
+
+/// A backup directory and what to do with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Whether to write.
+    pub mode: BackupMode,
+    /// The user's part of the backup's identity; may be empty.
+    pub id: String,
+    /// Quiet time after a change before it is written.
+    pub delay: Duration,
+}
+
+/// What may be done with the backup directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupMode {
+    /// Read and write.
+    Write,
+    /// Only read.
+    Read,
+}
+
+/// Where Consul is and how to speak to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consul {
+    /// In the order in which to try them. Empty only with [`Scope::Offline`].
+    pub addresses: Vec<Address>,
+    /// The datacenter to ask for, if not the agent's own.
+    pub datacenter: Option<String>,
+    /// The Enterprise namespace.
+    pub namespace: Option<String>,
+    /// The Enterprise partition.
+    pub partition: Option<String>,
+    /// For a proxy in front of Consul.
+    pub auth: Option<BasicAuth>,
+    /// For https.
+    pub tls: Tls,
+}
+
+/// Whom to trust, and as whom to be known, over https.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM file of authorities. With neither file nor directory, the system's hold.
+    pub ca_file: Option<PathBuf>,
+    /// Directory of PEM files of authorities.
+    pub ca_path: Option<PathBuf>,
+    /// The certificate to show.
+    pub client: Option<ClientCert>,
+    /// The name to expect, if not the address's host.
+    pub server_name: Option<String>,
+}
+
+/// A certificate with its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCert {
+    /// PEM file of the certificate.
+    pub cert: PathBuf,
+    /// PEM file of the key.
+    pub key: PathBuf,
+}
+
+/// One Consul prefix, under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The name: in logs, metrics, layers.
+    pub name: String,
+    /// The prefix, safe to ask for.
+    pub prefix: Prefix,
+}
+
+/// Something that applications see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// One file per key.
+    Tree {
+        /// Indexes into [`Config::sources`]. A later one wins, key by key.
+        layers: Vec<usize>,
+    },
+}
+
+/// The watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// How long Consul may hold a question: 1 s to 10 m, above which Consul itself cuts.
+    pub wait: Duration,
+}
+
+/// The heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Time between full reads, at least 1 s.
+    pub interval: Duration,
+}
+
+/// Limits to what an answer may do to the volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guards {
+    /// Most bytes of the volume.
+    pub max_bytes: u64,
+    /// Most keys.
+    pub max_keys: usize,
+    /// Most keys that may go at once, in percent.
+    pub max_shrink_percent: u8,
+    /// An empty answer may empty the volume.
+    pub allow_empty: bool,
+}
+
+/// Logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// How much.
+    pub level: LogLevel,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// How much to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Only what failed.
+    Error,
+    /// And what may fail soon.
+    Warn,
+    /// And what changed.
+    Info,
+    /// And why.
+    Debug,
+}
+
+/// How much of a configuration a command needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of it.
+    Full,
+    /// The volumes: `backup ls` or `wait` work without a source and without knowing where Consul is.
+    /// What was given is checked all the same.
+    Offline,
+}
+
+/// What became of what was typed.
+pub struct Outcome {
+    /// The layers laid over each other.
+    pub typed: Typed,
+    /// The configuration, or all that is wrong with it.
+    pub config: Result<Config, Vec<Problem>>,
+    /// What to say aloud in either case.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads the file that flags or environment name, lays the layers over each other, and checks.
+pub fn load(flags: &Flags, env: &Env, scope: Scope) -> Outcome {
+    let mut problems = Vec::new();
+    let named = flags.last(Id::Config).or_else(|| env.one(Id::Config));
+    let document = named.and_then(|config| file::Document::read(&config, &mut problems));
+    combine(flags, env, document.as_ref(), scope, problems)
+}
+
+fn combine(
+    flags: &Flags,
+    env: &Env,
+    document: Option<&file::Document>,
+    scope: Scope,
+    mut problems: Vec<Problem>,
+) -> Outcome {
+    let file = document.map(|document| document.layer(&mut problems));
+    let typed = flags
+        .layer()
+        .over(env.layer(&mut problems))
+        .over(file.unwrap_or_default())
+        .over(env.consul_layer(&mut problems));
+    problems.extend(env.unsupported());
+    let mut outcome = check::check(typed, scope, env.in_pod(), problems);
+    outcome.warnings.extend(env.unknown());
+    if let (Some(document), Err(problems)) = (document, &mut outcome.config) {
+        document.number(problems);
+    }
+    if let Some(document) = document {
+        document.number(outcome.warnings.iter_mut().map(|w| &mut w.problem));
+    }
+    outcome
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Where to leave a last message, known even when the configuration has problems.
+    pub fn termination_log(&self) -> PathBuf {
+        let given = self.typed.one(Id::TerminationLog);
+        let path = given.map_or(Id::TerminationLog.row().default, |given| &given.text);
+        PathBuf::from(path)
+    }
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Where this machine reaches the served address: a wildcard is answered on loopback.
+    pub fn http_url(&self) -> String {
+        let mut at = self.http;
+        if at.ip().is_unspecified() {
+            at.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
+        format!("http://{at}")
+    }
+}

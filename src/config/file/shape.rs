@@ -1,0 +1,302 @@
+//! The shape of the file: which keys may stand where, and what kind of value each takes.
+
+use serde_yaml::{Mapping, Value};
+
+use crate::config::{
+    guess::did_you_mean,
+    problem::{Kind, Origin, Problem},
+    setting::{self, Id, Setting, TABLE, Unit},
+    typed::{Given, NamedPrefix, Typed},
+};
+
+/// Keys of the file that are no settings of the table.
+const OUTPUTS: &str = "outputs";
+
+/// Walks a file and collects what it finds.
+pub(super) struct Reader<'f> {
+    file: &'f str,
+    problems: &'f mut Vec<Problem>,
+    /// The values found.
+    pub typed: Typed,
+}
+
+impl<'f> Reader<'f> {
+    pub fn new(file: &'f str, problems: &'f mut Vec<Problem>) -> Self {
+        Self {
+            file,
+            problems,
+            typed: Typed::default(),
+        }
+    }
+
+    /// Walks the mapping at `path`. Nothing at all is an empty one: all its keys are commented out.
+    pub fn mapping(&mut self, path: &str, value: &Value) {
+        for (key, value) in self.fields(path, value).into_iter().flatten() {
+            self.entry(&join(path, &key), value);
+        }
+    }
+
+    fn entry(&mut self, path: &str, value: &Value) {
+        match setting::by_path(path) {
+            _ if path == OUTPUTS => self.outputs(value),
+            Some(row) if row.id == Id::Source => self.sources(value),
+            Some(row) => self.setting(row, path, value),
+            None if is_group(path) => self.mapping(path, value),
+            None => self.unknown(path, &siblings(path)),
+        }
+    }
+
+    fn setting(&mut self, row: &'static Setting, path: &str, value: &Value) {
+        match value {
+            Value::Null => {}
+            Value::Sequence(items) if row.repeats => {
+                for (i, item) in items.iter().enumerate() {
+                    self.scalar(row, &format!("{path}[{i}]"), item);
+                }
+            }
+            _ if row.repeats => self.refuse(path, "is not a list", "write [one, two]"),
+            value => self.scalar(row, path, value),
+        }
+    }
+
+    fn scalar(&mut self, row: &'static Setting, path: &str, value: &Value) {
+        let text = match value {
+            _ if row.unit == Unit::Switch => {
+                let on = self.bool(path, value);
+                (on != row.opposite_in_file()).to_string()
+            }
+            Value::String(text) => text.clone(),
+            Value::Number(n) if takes_numbers(row.unit) => n.to_string(),
+            other => return self.mistyped(path, other),
+        };
+        let origin = self.at(path);
+        self.typed.add(row.id, text, origin);
+    }
+
+    fn sources(&mut self, value: &Value) {
+        for (i, item) in self.list("sources", value) {
+            let path = format!("sources[{i}]");
+            let Some(fields) = self.fields(&path, item) else {
+                continue;
+            };
+            let (mut name, mut prefix, mut exact) = (None, None, false);
+            for (key, value) in fields {
+                let at = join(&path, &key);
+                match key.as_str() {
+                    "name" => name = Some(self.string(&at, value)),
+                    "prefix" => prefix = Some(self.string(&at, value)),
+                    "exactPrefix" => exact = self.bool(&at, value),
+                    _ => self.unknown(&at, &["name", "prefix", "exactPrefix"]),
+                }
+            }
+            self.source(&path, name, prefix, exact);
+        }
+    }
+
+    fn source(
+        &mut self,
+        path: &str,
+        name: Option<Option<String>>,
+        prefix: Option<Option<String>>,
+        exact: bool,
+    ) {
+        for (key, there) in [("name", name.is_some()), ("prefix", prefix.is_some())] {
+            if !there {
+                let problem = Problem::new(Kind::Missing, join(path, key), "is missing");
+                self.problems.push(problem.at(self.at(path)));
+            }
+        }
+        if let (Some(Some(name)), Some(Some(prefix))) = (name, prefix) {
+            self.typed.sources.push(NamedPrefix {
+                id: Id::Source,
+                text: format!("{name}={prefix}"),
+                name: Some(name),
+                prefix,
+                exact,
+                origin: self.at(path),
+            });
+        }
+    }
+
+    fn outputs(&mut self, value: &Value) {
+        let items: Vec<_> = self.list(OUTPUTS, value);
+        if items.len() > 1 {
+            let hint = "write one tree; its layers may be all the sources";
+            self.not_yet("outputs[1]", "a second output is not supported yet", hint);
+        }
+        for (i, item) in items {
+            let path = format!("{OUTPUTS}[{i}]");
+            for (kind, value) in self.fields(&path, item).into_iter().flatten() {
+                let at = join(&path, &kind);
+                match kind.as_str() {
+                    "tree" => self.tree(&at, value),
+                    _ => self.not_yet(
+                        &at,
+                        "this kind of output is not supported yet",
+                        "write tree",
+                    ),
+                }
+            }
+        }
+    }
+
+    fn tree(&mut self, path: &str, value: &Value) {
+        for (key, value) in self.fields(path, value).into_iter().flatten() {
+            let at = join(path, &key);
+            if key != "layers" {
+                self.unknown(&at, &["layers"]);
+                continue;
+            }
+            let mut layers = Vec::new();
+            for (i, item) in self.list(&at, value) {
+                let at = format!("{at}[{i}]");
+                let origin = self.at(&at);
+                let text = self.string(&at, item);
+                layers.extend(text.map(|text| Given { text, origin }));
+            }
+            self.typed.tree = Some(layers);
+        }
+    }
+
+    /// The items of a list, numbered.
+    fn list<'v>(&mut self, path: &str, value: &'v Value) -> Vec<(usize, &'v Value)> {
+        match value {
+            Value::Null => vec![],
+            Value::Sequence(items) => items.iter().enumerate().collect(),
+            _ => {
+                self.refuse(path, "is not a list", "write one item a line, after a dash");
+                vec![]
+            }
+        }
+    }
+
+    /// The entries of a mapping, `None` when it is none.
+    fn fields<'v>(&mut self, path: &str, value: &'v Value) -> Option<Vec<(String, &'v Value)>> {
+        match value {
+            Value::Null => Some(vec![]),
+            Value::Mapping(mapping) => Some(self.named(path, mapping)),
+            _ => {
+                self.refuse(path, "is not a mapping", "write key: value below it");
+                None
+            }
+        }
+    }
+
+    fn named<'v>(&mut self, path: &str, mapping: &'v Mapping) -> Vec<(String, &'v Value)> {
+        let mut fields = Vec::new();
+        for (key, value) in mapping {
+            match key {
+                Value::String(key) => fields.push((key.clone(), value)),
+                Value::Number(key) => fields.push((key.to_string(), value)),
+                Value::Bool(key) => fields.push((key.to_string(), value)),
+                _ => self.refuse(
+                    path,
+                    "has a key that is no name",
+                    "write a name before the ':'",
+                ),
+            }
+        }
+        fields
+    }
+
+    fn string(&mut self, path: &str, value: &Value) -> Option<String> {
+        if let Value::String(text) = value {
+            return Some(text.clone());
+        }
+        self.mistyped(path, value);
+        None
+    }
+
+    fn bool(&mut self, path: &str, value: &Value) -> bool {
+        value.as_bool().unwrap_or_else(|| {
+            self.refuse(path, "is not true or false", "write true or false");
+            false
+        })
+    }
+
+    /// A value of the wrong kind. YAML reads `1e3` as a number and `no` sometimes as false, so a
+    /// name must be text to be taken as typed.
+    fn mistyped(&mut self, path: &str, value: &Value) {
+        let (reason, hint) = match value {
+            Value::Null => ("is empty", "write a value"),
+            Value::Bool(_) => ("reads as true or false in YAML", "put it in quotes"),
+            Value::Number(_) => ("reads as a number in YAML", "put it in quotes"),
+            _ => ("is not one value", "write one value"),
+        };
+        self.refuse(path, reason, hint);
+    }
+
+    fn unknown(&mut self, path: &str, known: &[&str]) {
+        let key = path.rsplit('.').next().unwrap_or(path);
+        if key.eq_ignore_ascii_case("token") {
+            let hint =
+                "put it in a file of its own, from a Secret, and name that in consul.tokenFile";
+            let problem = Problem::new(
+                Kind::Unsupported,
+                path,
+                "a token does not belong in this file",
+            );
+            return self.problems.push(problem.at(self.at(path)).hint(hint));
+        }
+        let mut problem = Problem::new(Kind::Unknown, path, "is not a key of this file");
+        let known_keys = || format!("here may be {}", known.join(", "));
+        problem.hint = did_you_mean(key, known.iter().copied()).or_else(|| Some(known_keys()));
+        self.problems.push(problem.at(self.at(path)));
+    }
+
+    fn not_yet(&mut self, path: &str, reason: &str, hint: &str) {
+        let problem = Problem::new(Kind::Unsupported, path, reason);
+        self.problems.push(problem.at(self.at(path)).hint(hint));
+    }
+
+    fn refuse(&mut self, path: &str, reason: &str, hint: &str) {
+        let name = if path.is_empty() { "config" } else { path };
+        let problem = Problem::new(Kind::Malformed, name, reason);
+        self.problems.push(problem.at(self.at(path)).hint(hint));
+    }
+
+    fn at(&self, path: &str) -> Origin {
+        Origin::File {
+            file: self.file.to_owned(),
+            path: path.to_owned(),
+            line: None,
+        }
+    }
+}
+
+/// Values that people write without quotes although YAML reads them as numbers.
+fn takes_numbers(unit: Unit) -> bool {
+    matches!(
+        unit,
+        Unit::Count | Unit::Percent | Unit::Bytes | Unit::Period
+    )
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        return key.to_owned();
+    }
+    format!("{path}.{key}")
+}
+
+fn is_group(path: &str) -> bool {
+    paths().any(|known| {
+        known
+            .strip_prefix(path)
+            .is_some_and(|rest| rest.starts_with('.'))
+    })
+}
+
+/// The keys that may stand where `path` ends.
+fn siblings(path: &str) -> Vec<&'static str> {
+    let parent = path.rfind('.').map_or("", |dot| &path[..=dot]);
+    let below = paths().filter_map(|known| known.strip_prefix(parent));
+    let mut keys: Vec<_> = below.filter_map(|rest| rest.split('.').next()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+fn paths() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().filter_map(|row| row.file).chain([OUTPUTS])
+}

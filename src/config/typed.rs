@@ -1,0 +1,249 @@
+//! What was typed, before anyone has looked whether it makes sense.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    problem::Origin,
+    setting::{Id, Setting, TABLE, Unit},
+};
+
+/// The name of the source that `--prefix` makes.
+pub(super) const DEFAULT_SOURCE: &str = "default";
+
+/// The flags of one command line, each with its text.
+#[derive(Clone, Default)]
+pub struct Flags(Vec<(Id, String)>);
+
+/// One value as typed. No `Debug`: it may be a secret.
+#[derive(Clone)]
+pub struct Given {
+    /// The text.
+    pub text: String,
+    /// Where it was typed.
+    pub origin: Origin,
+}
+
+/// A source as typed.
+#[derive(Clone)]
+pub(super) struct NamedPrefix {
+    /// The setting that it was typed as.
+    pub id: Id,
+    /// What was typed for it, to be shown.
+    pub text: String,
+    /// Its name; `None` where `NAME=` is missing.
+    pub name: Option<String>,
+    /// Its prefix.
+    pub prefix: String,
+    /// No `/` is to be added.
+    pub exact: bool,
+    /// Where it was typed.
+    pub origin: Origin,
+}
+
+/// Values of one layer, or of several laid over each other.
+#[derive(Clone, Default)]
+pub struct Typed {
+    values: BTreeMap<Id, Vec<Given>>,
+    pub(super) sources: Vec<NamedPrefix>,
+    /// The layers of the tree, if they were given.
+    pub(super) tree: Option<Vec<Given>>,
+}
+
+/// One line of `config print`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Effective {
+    /// The setting's name.
+    pub setting: &'static str,
+    /// Its value as typed, or why it is not shown. `None` when there is none.
+    pub value: Option<String>,
+    /// Where it was typed.
+    #[serde(rename = "from")]
+    pub origin: Origin,
+}
+
+// === impl Flags ===
+
+impl Flags {
+    /// No flags.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one more value of a flag.
+    pub fn push(&mut self, id: Id, text: impl Into<String>) {
+        self.0.push((id, text.into()));
+    }
+
+    /// The last value of a flag.
+    pub(super) fn last(&self, id: Id) -> Option<Given> {
+        let found = self.0.iter().rev().find(|(other, _)| *other == id);
+        found.map(|(_, text)| Given {
+            text: text.clone(),
+            origin: Origin::Flag(id.row().name),
+        })
+    }
+
+    /// The flags as the topmost layer.
+    pub(super) fn layer(&self) -> Typed {
+        let mut typed = Typed::default();
+        for row in &TABLE {
+            for (_, text) in self.0.iter().filter(|(id, _)| *id == row.id) {
+                typed.add(row.id, text.clone(), Origin::Flag(row.name));
+            }
+        }
+        typed
+    }
+}
+
+// === impl Typed ===
+
+impl Typed {
+    /// Adds one more value of a setting.
+    pub(super) fn add(&mut self, id: Id, text: String, origin: Origin) {
+        match id {
+            Id::Prefix => self.sources.push(NamedPrefix {
+                id,
+                text: text.clone(),
+                name: Some(DEFAULT_SOURCE.to_owned()),
+                prefix: text,
+                exact: false,
+                origin,
+            }),
+            Id::Source => self.sources.push(NamedPrefix::read(text, origin)),
+            Id::NoBackup => self.switch_backup_off(text, origin),
+            _ => {
+                let given = Given { text, origin };
+                self.values.entry(id).or_default().push(given);
+            }
+        }
+    }
+
+    /// `--no-backup` is `--backup-mode off` by another name, so that one of them over the other
+    /// follows the usual order. Its `false` says nothing.
+    fn switch_backup_off(&mut self, text: String, origin: Origin) {
+        let (id, text) = match switch(&text) {
+            Some(true) => (Id::BackupMode, "off".to_owned()),
+            Some(false) => return,
+            None => (Id::NoBackup, text),
+        };
+        self.values.insert(id, vec![Given { text, origin }]);
+    }
+
+    /// This layer over a lower one. A setting's values come from one layer only: lists are replaced,
+    /// never joined, and so are the sources, however they were spelled.
+    pub(super) fn over(mut self, lower: Self) -> Self {
+        for (id, values) in lower.values {
+            self.values.entry(id).or_insert(values);
+        }
+        if self.sources.is_empty() {
+            self.sources = lower.sources;
+        }
+        self.tree = self.tree.or(lower.tree);
+        self
+    }
+
+    /// All values of a setting, empty when the default holds.
+    pub(super) fn all(&self, id: Id) -> &[Given] {
+        self.values.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The value of a setting, unless the default holds.
+    pub(super) fn one(&self, id: Id) -> Option<&Given> {
+        self.all(id).last()
+    }
+
+    /// Every setting with the value in effect and its origin, secrets left out.
+    pub fn effective(&self) -> Vec<Effective> {
+        TABLE.iter().flat_map(|row| self.lines(row)).collect()
+    }
+
+    fn lines(&self, row: &'static Setting) -> Vec<Effective> {
+        match row.id {
+            Id::Prefix | Id::NoBackup => vec![],
+            Id::Source => self.source_lines(),
+            id if self.all(id).is_empty() => vec![Effective {
+                setting: row.name,
+                value: (!row.default.is_empty()).then(|| row.default.to_owned()),
+                origin: Origin::Default,
+            }],
+            id => {
+                let line = |given: &Given| Effective {
+                    setting: row.name,
+                    value: Some(given.shown(row).unwrap_or("(not shown)").to_owned()),
+                    origin: given.origin.clone(),
+                };
+                self.all(id).iter().map(line).collect()
+            }
+        }
+    }
+
+    fn source_lines(&self) -> Vec<Effective> {
+        let sources = self.sources.iter().map(|source| Effective {
+            setting: "source",
+            value: Some(source.to_string()),
+            origin: source.origin.clone(),
+        });
+        let layers = self.tree.iter().flatten().map(|layer| Effective {
+            setting: "layer",
+            value: Some(layer.text.clone()),
+            origin: layer.origin.clone(),
+        });
+        sources.chain(layers).collect()
+    }
+}
+
+// === impl Given ===
+
+impl Given {
+    /// The text, unless it is a secret or may hold one: a password in an address, a token where a
+    /// file was asked for.
+    pub(super) fn shown(&self, row: &Setting) -> Option<&str> {
+        let hidden = row.secret
+            || match row.unit {
+                Unit::Address => self.text.contains(['@', '?', '#']),
+                Unit::File => super::secret::looks_like_a_token(&self.text),
+                _ => false,
+            };
+        (!hidden).then_some(self.text.as_str())
+    }
+}
+
+// === impl NamedPrefix ===
+
+impl NamedPrefix {
+    fn read(text: String, origin: Origin) -> Self {
+        let (name, prefix) = match text.split_once('=') {
+            Some((name, prefix)) => (Some(name.to_owned()), prefix.to_owned()),
+            None => (None, text.clone()),
+        };
+        Self {
+            id: Id::Source,
+            text,
+            name,
+            prefix,
+            exact: false,
+            origin,
+        }
+    }
+}
+
+impl std::fmt::Display for NamedPrefix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let exact = if self.exact { " (exact)" } else { "" };
+        match &self.name {
+            Some(name) => write!(f, "{name}={}{exact}", self.prefix),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+/// Reads a switch.
+pub(super) fn switch(text: &str) -> Option<bool> {
+    match text {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}
