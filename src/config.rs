@@ -15,6 +15,9 @@ mod secret;
 mod setting;
 mod typed;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,

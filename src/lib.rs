@@ -2,6 +2,8 @@
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 
+pub mod cli;
+pub mod cmd;
 pub mod config;
 pub mod demo;
 pub mod exit;

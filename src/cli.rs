@@ -1,0 +1,344 @@
+//! The command line.
+//!
+//! What a command does alone is declared here with clap's derive. The settings that commands share
+//! come from the table in [`config`](crate::config): clap only collects their text, and the check of
+//! the configuration reads it, so that all mistakes are reported together.
+
+mod settings;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::settings::{PlaceSettings, Settings};
+use crate::{config::Flags, units::Period};
+
+/// seedcar keeps an application's Consul configuration in memory-backed files
+#[derive(Parser)]
+#[command(
+    name = "seedcar",
+    version,
+    term_width = 0,
+    after_help = "\
+Examples:
+  seedcar demo                                    see it work, with nothing else installed
+  seedcar run --seed --prefix apps/web --volume /dev/shm/web --backup ./backup
+  seedcar config check --config seedcar.yaml"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Fill the volume once, from Consul or from the backup, and exit
+    Init(Init),
+    /// Keep the volume fresh
+    Run(Run),
+    /// Show on a scratch volume what happens when things change and fail
+    Demo(Demo),
+    /// Show how fresh the volume is, and why
+    Status(Status),
+    /// Exit 0 if the running seedcar is alive (for exec probes)
+    Healthcheck(Healthcheck),
+    /// Wait until the volume is filled
+    Wait(Wait),
+    /// Let an answer through that a guard holds back
+    Accept(Accept),
+    /// List, check and use backups
+    Backup(BackupArgs),
+    /// Check, show or write a configuration
+    Config(ConfigArgs),
+    /// Print the version
+    Version,
+}
+
+/// `seedcar init`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar init --prefix apps/web
+  seedcar init --source shared=apps/shared --source web=apps/web --accept 3f9c0a1b2c3d")]
+pub struct Init {
+    /// Digest of a held answer to let through
+    #[arg(long, value_name = "DIGEST")]
+    pub accept: Option<String>,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// `seedcar run`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar run --prefix apps/web                   beside an application, after seedcar init
+  seedcar run --seed --prefix apps/web            both in one")]
+pub struct Run {
+    /// Fill the volume first; keeps trying for as long as it takes
+    #[arg(long)]
+    pub seed: bool,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// `seedcar demo`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar demo
+  seedcar demo --keep                             leaves it running to play with")]
+pub struct Demo {
+    /// Leave everything running at the end and print where it is
+    #[arg(long)]
+    pub keep: bool,
+    /// A real Consul to use, through a proxy of our own [default: an embedded one]
+    #[arg(long, value_name = "ADDR")]
+    pub consul: Option<String>,
+}
+
+/// `seedcar status`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar status
+  seedcar status --check -o json")]
+pub struct Status {
+    /// How to print [default: table]
+    #[arg(
+        short,
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t,
+        hide_default_value = true
+    )]
+    pub output: Listing,
+    /// Exit 75 unless the volume is filled and fresh
+    #[arg(long)]
+    pub check: bool,
+    /// Where seedcar serves its status [default: from --http]
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Where things are.
+    #[command(flatten)]
+    pub settings: PlaceSettings,
+}
+
+/// `seedcar healthcheck`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar healthcheck
+  seedcar healthcheck --url http://127.0.0.1:4292")]
+pub struct Healthcheck {
+    /// Where seedcar serves its health [default: from --http]
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Where things are.
+    #[command(flatten)]
+    pub settings: PlaceSettings,
+}
+
+/// `seedcar wait`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar wait --timeout 2m && exec my-service")]
+pub struct Wait {
+    /// How long to wait before exit 75 [default: 60s]
+    #[arg(
+        long,
+        value_name = "PERIOD",
+        default_value = "60s",
+        hide_default_value = true
+    )]
+    pub timeout: Period,
+    /// Where things are.
+    #[command(flatten)]
+    pub settings: PlaceSettings,
+}
+
+/// `seedcar accept`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar status                                  shows the digest of what is held
+  seedcar accept 3f9c0a1b2c3d")]
+pub struct Accept {
+    /// Digest of the held answer
+    pub digest: String,
+    /// Only for this source [default: whichever holds it]
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// Where things are.
+    #[command(flatten)]
+    pub settings: PlaceSettings,
+}
+
+/// `seedcar backup`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar backup ls --backup ./backup
+  seedcar backup export | consul kv import -")]
+pub struct BackupArgs {
+    /// What to do with backups.
+    #[command(subcommand)]
+    pub action: BackupAction,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What to do with backups.
+#[derive(Subcommand)]
+pub enum BackupAction {
+    /// List them, newest first
+    Ls {
+        /// How to print [default: table]
+        #[arg(
+            short,
+            long,
+            value_enum,
+            value_name = "FORMAT",
+            default_value_t,
+            hide_default_value = true
+        )]
+        output: Listing,
+    },
+    /// Show one, without its values
+    Show {
+        /// Its name in `backup ls`
+        name: String,
+        /// How to print [default: table]
+        #[arg(
+            short,
+            long,
+            value_enum,
+            value_name = "FORMAT",
+            default_value_t,
+            hide_default_value = true
+        )]
+        output: Listing,
+    },
+    /// Read each to its end and check it
+    Verify {
+        /// How to print [default: table]
+        #[arg(
+            short,
+            long,
+            value_enum,
+            value_name = "FORMAT",
+            default_value_t,
+            hide_default_value = true
+        )]
+        output: Listing,
+    },
+    /// Publish one to the volume
+    Restore {
+        /// Its name in `backup ls`
+        name: String,
+        /// Another volume to publish to [default: from --volume]
+        #[arg(long, value_name = "DIR")]
+        to: Option<std::path::PathBuf>,
+    },
+    /// Print one as `consul kv import` takes it
+    Export {
+        /// Its name in `backup ls` [default: the newest valid]
+        name: Option<String>,
+    },
+}
+
+/// `seedcar config`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar config sample > seedcar.yaml
+  seedcar config check --config seedcar.yaml
+  seedcar config print --config seedcar.yaml -o json")]
+pub struct ConfigArgs {
+    /// What to do with the configuration.
+    #[command(subcommand)]
+    pub action: ConfigAction,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What to do with the configuration.
+#[derive(Subcommand)]
+pub enum ConfigAction {
+    /// Report every mistake; exit 78 if there is one
+    Check {
+        /// How to print [default: text]
+        #[arg(
+            short,
+            long,
+            value_enum,
+            value_name = "FORMAT",
+            default_value_t,
+            hide_default_value = true
+        )]
+        output: Report,
+    },
+    /// Show each value in effect and where it came from, without secrets
+    Print {
+        /// How to print [default: text]
+        #[arg(
+            short,
+            long,
+            value_enum,
+            value_name = "FORMAT",
+            default_value_t,
+            hide_default_value = true
+        )]
+        output: Report,
+    },
+    /// Print a commented configuration file
+    Sample,
+}
+
+/// How to print a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// How to print a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Report {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+// === impl Command ===
+
+impl Command {
+    /// The settings that were given as flags, for the commands that take any.
+    pub fn flags(&self) -> Option<&Flags> {
+        match self {
+            Self::Init(init) => Some(&init.settings.0),
+            Self::Run(run) => Some(&run.settings.0),
+            Self::Backup(backup) => Some(&backup.settings.0),
+            Self::Config(config) => Some(&config.settings.0),
+            Self::Status(status) => Some(&status.settings.0),
+            Self::Healthcheck(healthcheck) => Some(&healthcheck.settings.0),
+            Self::Wait(wait) => Some(&wait.settings.0),
+            Self::Accept(accept) => Some(&accept.settings.0),
+            Self::Demo(_) | Self::Version => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

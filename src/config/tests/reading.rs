@@ -1,0 +1,37 @@
+//! The file on disk: the only thing that is read.
+
+use super::*;
+use crate::config::{Flags, Id, load as load_all};
+
+fn named(path: &str) -> Flags {
+    let mut flags = Flags::new();
+    flags.push(Id::Config, path);
+    flags
+}
+
+#[test]
+fn the_file_that_flag_or_variable_names_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("seedcar.yaml").display().to_string();
+    std::fs::write(&path, "volume: /from/file\n").unwrap();
+    let by_variable = [("SEEDCAR_CONFIG", path.as_str()), ("SEEDCAR_PREFIX", "a")];
+    let bare = [("SEEDCAR_PREFIX", "a"), ("SEEDCAR_CONFIG", "/nowhere")];
+    for (flags, env) in [(Flags::new(), by_variable), (named(&path), bare)] {
+        let outcome = load_all(&flags, &Env::from_iter(env), Scope::Full);
+        let config = outcome.config.unwrap();
+        assert_eq!(config.volume.to_str(), Some("/from/file"));
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_problem_among_others() {
+    let env = Env::from_iter([("SEEDCAR_WAIT", "5")]);
+    let outcome = load_all(&named("/nowhere/seedcar.yaml"), &env, Scope::Full);
+    let problems = outcome.config.unwrap_err();
+    let settings: Vec<_> = problems.iter().map(|p| p.setting.as_str()).collect();
+    assert_eq!(settings, ["config", "source", "wait"]);
+    let line = "config \"/nowhere/seedcar.yaml\": cannot be read: No such file or directory \
+                (os error 2) (--config)";
+    assert_eq!(problems[0].to_string(), line);
+    assert_eq!(problems[0].kind, Kind::Unreadable);
+}

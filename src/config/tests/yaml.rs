@@ -1,0 +1,239 @@
+//! The file: its shape, its mistakes, its sample.
+
+use super::*;
+use crate::config::{Output, SAMPLE, TABLE, Unit};
+
+const SOURCES: &str = "sources: [{name: a, prefix: x/a}, {name: b, prefix: x/b}]\n";
+
+#[test]
+fn layers_choose_the_order() {
+    let layers = |file: &str| config("", "", &format!("{SOURCES}{file}")).outputs;
+    assert_eq!(layers(""), [Output::Tree { layers: vec![0, 1] }]);
+    assert_eq!(
+        layers("outputs: [{tree: {}}]"),
+        [Output::Tree { layers: vec![0, 1] }]
+    );
+    assert_eq!(
+        layers("outputs: [{tree: {layers: [b, a]}}]"),
+        [Output::Tree { layers: vec![1, 0] }]
+    );
+}
+
+#[test]
+fn one_source_may_be_exact_among_others() {
+    let file = "sources: [{name: a, prefix: x, exactPrefix: true}, {name: b, prefix: x}]";
+    let prefixes = |flags: &str| {
+        let sources = config(flags, "", file).sources.into_iter();
+        sources
+            .map(|source| source.prefix.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(prefixes(""), ["x", "x/"]);
+    assert_eq!(prefixes("--exact-prefix"), ["x", "x"]);
+}
+
+#[test]
+fn a_file_of_the_wrong_shape_says_where() {
+    use Kind::{Conflict, Malformed, Missing, Unknown, Unsupported};
+    for (file, kind, line) in [
+        (
+            "watch: {wiat: 3s}",
+            Unknown,
+            "watch.wiat: is not a key of this file (seedcar.yaml: watch.wiat, line 2); did you mean wait?",
+        ),
+        (
+            "\nwach:\n  wait: 3s",
+            Unknown,
+            "wach: is not a key of this file (seedcar.yaml: wach, line 3); did you mean watch?",
+        ),
+        (
+            "seed: {colour: 1}",
+            Unknown,
+            "seed.colour: is not a key of this file (seedcar.yaml: seed.colour, line 2); here may be timeout",
+        ),
+        (
+            "watch: 30s",
+            Malformed,
+            "watch: is not a mapping (seedcar.yaml: watch, line 2); write key: value below it",
+        ),
+        (
+            "watch:\n  wait: 30",
+            Malformed,
+            "wait \"30\": has no unit (seedcar.yaml: watch.wait, line 3); write numbers with units, as in 30s, 15m, 1500ms or 1h30m",
+        ),
+        (
+            "watch: {wait: [30s]}",
+            Malformed,
+            "watch.wait: is not one value (seedcar.yaml: watch.wait, line 2); write one value",
+        ),
+        (
+            "watch: {enabled: yes}",
+            Malformed,
+            "watch.enabled: is not true or false (seedcar.yaml: watch.enabled, line 2); write true or false",
+        ),
+        (
+            "watch: {enabled: 1}",
+            Malformed,
+            "watch.enabled: is not true or false (seedcar.yaml: watch.enabled, line 2); write true or false",
+        ),
+        (
+            "volume: 1e3",
+            Malformed,
+            "volume: reads as a number in YAML (seedcar.yaml: volume, line 2); put it in quotes",
+        ),
+        (
+            "backup: {id: true}",
+            Malformed,
+            "backup.id: reads as true or false in YAML (seedcar.yaml: backup.id, line 2); put it in quotes",
+        ),
+        (
+            "consul: {addresses: a:1}",
+            Malformed,
+            "consul.addresses: is not a list (seedcar.yaml: consul.addresses, line 2); write [one, two]",
+        ),
+        (
+            "consul: {addresses: [a:1, b]}",
+            Malformed,
+            "consul \"b\": has no port (seedcar.yaml: consul.addresses[1], line 2); add one, as in consul:8500",
+        ),
+        (
+            "consul: {token: x}",
+            Unsupported,
+            "consul.token: a token does not belong in this file (seedcar.yaml: consul.token, line 2); put it in a file of its own, from a Secret, and name that in consul.tokenFile",
+        ),
+        (
+            "1: 2",
+            Unknown,
+            "1: is not a key of this file (seedcar.yaml: 1, line 2); here may be backup, consul, guards, heartbeat, http, log, outputs, seed, sources, volume, watch",
+        ),
+        (
+            "outputs: [{tree: {}}, {tree: {}}]",
+            Unsupported,
+            "outputs[1]: a second output is not supported yet (seedcar.yaml: outputs[1], line 2); write one tree; its layers may be all the sources",
+        ),
+        (
+            "outputs: [{json: {}}]",
+            Unsupported,
+            "outputs[0].json: this kind of output is not supported yet (seedcar.yaml: outputs[0].json, line 2); write tree",
+        ),
+        (
+            "outputs: [{tree: {layout: plain}}]",
+            Unknown,
+            "outputs[0].tree.layout: is not a key of this file (seedcar.yaml: outputs[0].tree.layout, line 2); here may be layers",
+        ),
+        (
+            "outputs: [{tree: {layers: [a, bb, b]}}]",
+            Unknown,
+            "layer \"bb\": is the name of no source (seedcar.yaml: outputs[0].tree.layers[1], line 2); did you mean b?",
+        ),
+        (
+            "outputs: [{tree: {layers: [a, b, a]}}]",
+            Conflict,
+            "layer \"a\": is there twice (seedcar.yaml: outputs[0].tree.layers[2], line 2)",
+        ),
+        (
+            "outputs: [{tree: {layers: [a]}}]",
+            Conflict,
+            "source \"b=x/b\": is in no output (seedcar.yaml: sources[1], line 1); add its name to the tree's layers, or remove it",
+        ),
+    ] {
+        check("", "", &format!("{SOURCES}{file}"), kind, line);
+    }
+    for (file, kind, line) in [
+        (
+            "sources: [{name: a}]",
+            Missing,
+            "sources[0].prefix: is missing (seedcar.yaml: sources[0], line 1)",
+        ),
+        (
+            "sources: [{name: a, prefix: 7}]",
+            Malformed,
+            "sources[0].prefix: reads as a number in YAML (seedcar.yaml: sources[0].prefix, line 1); put it in quotes",
+        ),
+        (
+            "sources: [{name: a, prefix: b, path: c}]",
+            Unknown,
+            "sources[0].path: is not a key of this file (seedcar.yaml: sources[0].path, line 1); here may be name, prefix, exactPrefix",
+        ),
+        (
+            "sources: [{name: a=b, prefix: c}]",
+            Malformed,
+            "source \"a=b=c\": has a name that no source can have (seedcar.yaml: sources[0], line 1); a name has 1 to 63 of a-z, 0-9 and '-', and no '-' at either end",
+        ),
+    ] {
+        let problems = problems("", "", file);
+        assert_eq!(problems[0].to_string(), line);
+        assert_eq!(problems[0].kind, kind);
+    }
+}
+
+#[test]
+fn what_is_not_yaml_says_the_line() {
+    for file in [
+        "watch: {",
+        "a: b: c",
+        "volume: /a\nvolume: /b",
+        "- a\n--- b\n- c\n---\n",
+    ] {
+        let problems = problems("", MINIMUM, file);
+        let line = lines(&problems);
+        assert!(line.starts_with("config: is not valid YAML: "), "{line}");
+    }
+    let line = lines(&problems("", MINIMUM, "volume: /a\nwatch: }"));
+    assert!(line.contains("line 2"), "{line}");
+}
+
+#[test]
+fn empty_groups_and_an_empty_file_are_nothing() {
+    config("", MINIMUM, "# nothing\n");
+    config("", MINIMUM, "watch:\nguards: ~\nvolume:\nconsul: {}");
+}
+
+/// The sample with every commented-out setting switched on: lines with `#` and no single space.
+fn uncommented() -> String {
+    let switched = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') || rest.starts_with("  ") => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    SAMPLE.lines().map(|line| switched(line) + "\n").collect()
+}
+
+#[test]
+fn the_sample_is_valid_and_changes_nothing() {
+    let sampled = config("", "", SAMPLE);
+    let bare = config("--prefix apps/example", "", "");
+    assert_eq!(sampled, bare);
+}
+
+#[test]
+fn the_sample_with_everything_on_is_valid_whole_and_at_its_defaults() {
+    let outcome = load("", "", &uncommented());
+    if let Err(problems) = &outcome.config {
+        panic!("{}", lines(problems));
+    }
+    for row in TABLE
+        .iter()
+        .filter(|row| row.file.is_some() && row.name != "source")
+    {
+        let [line] = &printed(row.name, &outcome)[..] else {
+            panic!("{}", row.name);
+        };
+        assert!(
+            line.contains("from seedcar.yaml: "),
+            "{}: not in the sample: {line}",
+            row.name
+        );
+        let default = row.default;
+        if !default.is_empty() {
+            assert!(
+                line.starts_with(&format!("{default} from")),
+                "{}: {line}",
+                row.name
+            );
+        } else if row.unit == Unit::Name && row.name == "backup-id" {
+            assert!(line.starts_with(" from"), "{line}");
+        }
+    }
+    let comments = SAMPLE.lines().filter(|line| line.starts_with("# ")).count();
+    assert!(comments > 10);
+}
