@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -28,7 +28,7 @@ struct Lines {
 #[derive(Default)]
 struct Fields {
     message: String,
-    others: Map<String, Value>,
+    others: Vec<(&'static str, Value)>,
 }
 
 /// Sets the subscriber. Lines go to standard output when `run` serves them to a log collector, and a
@@ -133,18 +133,23 @@ impl Lines {
     }
 }
 
+/// Written by hand to keep the order: time, level and message first.
 fn write_json(line: &mut Writer<'_>, now: &str, level: &Level, fields: Fields) -> fmt::Result {
-    let mut object = Map::new();
-    object.insert("ts".into(), now.into());
-    object.insert("level".into(), level.as_str().to_ascii_lowercase().into());
-    object.insert("msg".into(), fields.message.into());
-    object.extend(fields.others);
-    writeln!(line, "{}", Value::Object(object))
+    let level = level.as_str().to_ascii_lowercase();
+    write!(
+        line,
+        "{{\"ts\":\"{now}\",\"level\":\"{level}\",\"msg\":{}",
+        Value::from(fields.message)
+    )?;
+    for (name, value) in fields.others {
+        write!(line, ",\"{name}\":{value}")?;
+    }
+    writeln!(line, "}}")
 }
 
 impl Fields {
     fn put(&mut self, field: &Field, value: Value) {
-        self.others.insert(field.name().to_owned(), value);
+        self.others.push((field.name(), value));
     }
 }
 

@@ -22,7 +22,8 @@ fn main() -> ExitCode {
 fn dispatch(command: &Command) -> Exit {
     let env: Env = std::env::vars_os().collect();
     let flags = command.flags().cloned().unwrap_or_default();
-    let out = &mut std::io::stdout().lock();
+    // Not locked: the log of other threads goes there as well.
+    let out = &mut std::io::stdout();
     let with = |scope: Scope, work: &mut dyn FnMut(Config) -> Exit| with(&flags, &env, scope, work);
     match command {
         Command::Init(init) => with(Scope::Full, &mut |c| {
