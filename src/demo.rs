@@ -1,3 +1,5 @@
 //! The embedded Consul-compatible store and the demonstration that plays on it.
 
+mod background;
 pub mod kv;
+pub mod server;
