@@ -2,4 +2,5 @@
 
 mod background;
 pub mod kv;
+pub mod proxy;
 pub mod server;
