@@ -1,1 +1,4 @@
 //! The story and conformance tests: the real binary, a real Consul and the embedded one.
+
+mod consul;
+mod wait;
