@@ -1,1 +1,5 @@
 //! The story and conformance tests: the real binary, a real Consul and the embedded one.
+
+mod conformance;
+mod consul;
+mod wait;

@@ -1,1 +1,6 @@
 //! The embedded Consul-compatible store and the demonstration that plays on it.
+
+mod background;
+pub mod kv;
+pub mod proxy;
+pub mod server;

@@ -1,0 +1,235 @@
+//! The real Consul as child processes: one agent, or a few that form a cluster.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::http::request;
+use crate::wait::{eventually, free_port};
+
+/// Three real servers that elect a leader.
+pub struct Cluster {
+    agents: Vec<Mutex<Agent>>,
+}
+
+/// A real agent: its directory, its ports, and the process while there is one.
+pub(super) struct Agent {
+    dir: TempDir,
+    http: u16,
+    rpc: u16,
+    child: Option<Child>,
+}
+
+/// How long a server may take to elect itself and accept a write.
+pub(super) const START: Duration = Duration::from_secs(40);
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// === impl Cluster ===
+
+impl Cluster {
+    /// Starts so many real servers and waits until they have a leader and take writes.
+    pub fn start(servers: usize) -> Self {
+        let mut agents: Vec<Agent> = (0..servers).map(|_| Agent::new()).collect();
+        let serf: Vec<u16> = (0..servers).map(|_| free_port()).collect();
+        for (agent, own) in agents.iter_mut().zip(&serf) {
+            agent.configure(Some(*own), &serf, servers, &json!({}));
+            agent.spawn();
+        }
+        let cluster = Self {
+            agents: agents.into_iter().map(Mutex::new).collect(),
+        };
+        cluster.wait_writable();
+        cluster
+    }
+
+    /// Where each server listens, for HTTP.
+    pub fn addrs(&self) -> Vec<SocketAddr> {
+        self.agents.iter().map(|agent| lock(agent).addr()).collect()
+    }
+
+    /// The leader, as a position in [`Cluster::addrs`]; asks until there is one.
+    pub fn leader(&self) -> usize {
+        eventually("there is a leader", START, || self.leader_now())
+    }
+
+    fn leader_now(&self) -> Option<usize> {
+        let running = |agent: &&Mutex<Agent>| lock(agent).child.is_some();
+        let said = self.agents.iter().filter(running).find_map(|agent| {
+            let answer = request(lock(agent).addr(), "GET", "/v1/status/leader", &[], b"");
+            answer
+                .ok()?
+                .json()?
+                .as_str()
+                .filter(|leader| !leader.is_empty())
+                .map(str::to_owned)
+        })?;
+        let position = self
+            .agents
+            .iter()
+            .position(|agent| said == format!("127.0.0.1:{}", lock(agent).rpc))?;
+        lock(&self.agents[position])
+            .child
+            .is_some()
+            .then_some(position)
+    }
+
+    /// Ends one server without warning.
+    pub fn kill(&self, position: usize) {
+        lock(&self.agents[position]).kill();
+    }
+
+    /// Starts one server again, with its data.
+    pub fn restart(&self, position: usize) {
+        lock(&self.agents[position]).spawn();
+    }
+
+    /// Stops one server's process in its tracks.
+    pub fn freeze(&self, position: usize) {
+        lock(&self.agents[position]).signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self, position: usize) {
+        lock(&self.agents[position]).signal(Signal::CONT);
+    }
+
+    /// Waits until every running server takes writes, itself or through the leader.
+    pub fn wait_writable(&self) {
+        for agent in &self.agents {
+            let agent = lock(agent);
+            eventually("each server takes writes", START, || {
+                if agent.child.is_none() {
+                    return Some(());
+                }
+                let target = "/v1/kv/seedcar-e2e-ready";
+                let answer = request(agent.addr(), "DELETE", target, &[], b"").ok()?;
+                (answer.status == 200).then_some(())
+            });
+        }
+    }
+}
+
+// === impl Agent ===
+
+impl Agent {
+    pub(super) fn new() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("consul-")
+            .tempdir()
+            .expect("no directory");
+        Self {
+            dir,
+            http: free_port(),
+            rpc: free_port(),
+            child: None,
+        }
+    }
+
+    pub(super) fn addr(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.http).into()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// `own` is the port for gossip, and `others` are everybody's; both only in a cluster.
+    pub(super) fn configure(
+        &self,
+        own: Option<u16>,
+        others: &[u16],
+        servers: usize,
+        extra: &Value,
+    ) {
+        let serf = own.unwrap_or_else(free_port);
+        let join: Vec<String> = others
+            .iter()
+            .map(|port| format!("127.0.0.1:{port}"))
+            .collect();
+        let mut config = json!({
+            "node_name": format!("n{}", self.http),
+            "server": true,
+            "bootstrap_expect": servers,
+            "data_dir": self.data(),
+            "bind_addr": "127.0.0.1",
+            "client_addr": "127.0.0.1",
+            "ports": {
+                "http": self.http, "server": self.rpc, "serf_lan": serf,
+                "serf_wan": -1, "dns": -1, "grpc": -1,
+            },
+            "retry_join": join,
+            "retry_interval": "1s",
+            "performance": {"raft_multiplier": 1},
+            "disable_update_check": true,
+            "log_level": "warn",
+        });
+        let known = config.as_object_mut().expect("an object");
+        known.extend(extra.as_object().expect("an object").clone());
+        std::fs::write(self.config(), config.to_string()).expect("cannot write the configuration");
+    }
+
+    fn config(&self) -> PathBuf {
+        self.dir.path().join("consul.json")
+    }
+
+    pub(super) fn spawn(&mut self) {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join("log"))
+            .expect("cannot write the log");
+        let child = Command::new(program())
+            .arg("agent")
+            .arg("-config-file")
+            .arg(self.config())
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("no second handle"))
+            .stderr(log)
+            .spawn();
+        self.child = Some(child.expect("CONSUL_BIN cannot be started"));
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("it does not run");
+        kill_process(Pid::from_child(child), signal).expect("it cannot be signalled");
+    }
+
+    pub(super) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        std::fs::remove_dir_all(self.data()).expect("cannot remove the data");
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            eprintln!("--- Consul on port {} said:\n{log}---", self.http);
+        }
+    }
+}
+
+fn program() -> PathBuf {
+    let path = std::env::var_os("CONSUL_BIN")
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    assert!(Path::is_file(&path), "run ./e2e/run, or set CONSUL_BIN");
+    path
+}

@@ -1,0 +1,41 @@
+//! Waiting for conditions. No test sleeps for a length of time and hopes.
+
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Below the kernel's range for outgoing connections, so that a port that a stopped server left
+/// is still free when the server comes back.
+const PORTS: std::ops::Range<u16> = 16_000..32_000;
+
+/// Asks until there is an answer, and panics with `what` if there is none within the time.
+#[track_caller]
+pub fn eventually<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
+        std::thread::sleep(POLL);
+    }
+}
+
+/// A loopback port that nobody uses and that this process has not given out before.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let span = PORTS.end - PORTS.start;
+    // Processes start far from each other, because several test runs may share a machine.
+    let start = (std::process::id().wrapping_mul(7_919) % u32::from(span)) as u16;
+    for _ in 0..span {
+        let offset = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(start) % span;
+        let port = PORTS.start + offset;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port in {PORTS:?}");
+}
