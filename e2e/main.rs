@@ -2,4 +2,6 @@
 
 mod conformance;
 mod consul;
+mod rig;
+mod stories;
 mod wait;
