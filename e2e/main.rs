@@ -2,6 +2,7 @@
 
 mod conformance;
 mod consul;
+mod layers;
 mod rig;
 mod stories;
 mod wait;

@@ -63,7 +63,7 @@ fn watch_cut(stage: &mut Stage) -> Result<(), Flop> {
     stage.until("it was the heartbeat that brought it", || {
         by(Mechanism::Heartbeat)
     })?;
-    stage.proxy.set_for("(watch)", Mode::Forward);
+    stage.proxy.clear();
     Ok(())
 }
 
