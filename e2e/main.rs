@@ -3,6 +3,7 @@
 mod conformance;
 mod consul;
 mod layers;
+mod readme;
 mod rig;
 mod stories;
 mod wait;
