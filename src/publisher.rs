@@ -159,6 +159,7 @@ impl Publisher {
             for (source, offer) in taken.values {
                 self.take(source, offer);
             }
+            self.learn_current_plan();
             let now = sys::now();
             // An accepted answer that is already here is worth its few milliseconds at the end too.
             if self.is_due(now) || taken.closed && self.is_complete() {
@@ -203,11 +204,24 @@ impl Publisher {
         if published.as_ref().is_some_and(|p| !newer(&p.marks)) {
             return;
         }
-        if self.pending[source]
-            .as_ref()
-            .is_none_or(|p| newer(&p.marks))
-        {
+        let waiting = self.pending[source].as_ref();
+        if waiting.is_some_and(|p| !newer(&p.marks)) {
+            return;
+        }
+        let confirmed = content.confirmation().map(|c| c.digest);
+        if confirmed.is_some() && confirmed == published.map(|p| p.digest) {
+            self.forget_pending(source);
+        } else {
             self.pending[source] = Some(content);
+        }
+    }
+
+    /// Consul went back to what is published: what waited is out of date, and so is its failure.
+    fn forget_pending(&mut self, source: usize) {
+        if self.pending[source].take().is_some() {
+            self.backoff.reset();
+            let blocked = self.blocked.clone();
+            self.board.update(|state| state.volume_error = blocked);
         }
     }
 
@@ -268,7 +282,6 @@ impl Publisher {
             .map(|(snapshot, _)| snapshot.clone())
             .collect();
         let plan = self.plan(&snapshots);
-        self.learn_current_plan();
         let changes = self.make(plan, &contents, now, false)?;
         self.announce(contents, changes, now);
         Ok(())
@@ -301,7 +314,8 @@ impl Publisher {
     }
 
     /// A generation adopted from another process is known by digest only, until the first read of
-    /// the same content tells what its files are: then they can be linked.
+    /// the same content tells what its files are: then they can be linked, and the keys that became
+    /// none be named.
     fn learn_current_plan(&mut self) {
         if self
             .current
@@ -318,9 +332,15 @@ impl Publisher {
                 .collect()
         });
         let plan = snapshots.map(|snapshots| self.plan(&snapshots));
-        if let (Some(current), Some(plan)) = (&mut self.current, plan)
-            && plan.tree_digest() == current.tree
-        {
+        let of_current = |p: &Plan| {
+            let current = self.current.as_ref();
+            current.is_some_and(|c| c.tree == p.tree_digest())
+        };
+        let Some(plan) = plan.filter(of_current) else {
+            return;
+        };
+        self.report_skipped(&plan);
+        if let Some(current) = &mut self.current {
             current.generation.plan = Some(plan);
         }
     }

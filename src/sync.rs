@@ -232,14 +232,14 @@ impl Source {
         let confirmed = content.confirmation();
         let known = confirmed
             .is_some_and(|confirmation| self.board.confirm_with(self.at, confirmation, reading));
-        if !known {
-            self.inbox.put(self.at, Offer::accept(content));
-            return Offered::Changed;
+        // Known content goes to the publisher too: it ends a hold, and takes the place of an older
+        // answer that still waits there to be published.
+        self.inbox.put(self.at, Offer::accept(content));
+        if known {
+            Offered::Same
+        } else {
+            Offered::Changed
         }
-        if self.board.read(|s| s.sources[self.at].hold.is_some()) {
-            self.inbox.put(self.at, Offer::clear());
-        }
-        Offered::Same
     }
 
     fn hold(&self, hold: Hold, how: Mechanism) -> Offered {

@@ -12,7 +12,7 @@ use crate::consul::{Client, Listed, Rung, blocking_deadline};
 use crate::metrics::Id;
 use crate::model::confirmation::{Confirmation, Mechanism, Origin};
 use crate::model::follow::{Ask, Follow, Full, Offered, Use};
-use crate::model::reading::Mode;
+use crate::model::reading::{Marks, Mode};
 use crate::model::snapshot::Digest;
 use crate::supervise::Pulse;
 use crate::sync::Source;
@@ -44,8 +44,8 @@ enum Answer {
 /// What one round needs to remember for the next.
 struct Round {
     follow: Follow,
-    /// The digest and confirmation mark of what was last read and accepted.
-    last: Option<Digest>,
+    /// What was last read and accepted.
+    last: Option<(Digest, Marks)>,
 }
 
 // === impl Watch ===
@@ -67,7 +67,7 @@ impl Watch {
     }
 
     /// Where to begin: content that Consul confirmed a moment ago need not be read again.
-    fn start(&self) -> (Follow, Option<Digest>) {
+    fn start(&self) -> (Follow, Option<(Digest, Marks)>) {
         let now = sys::now();
         let adopted = self.source.board.read(|state| {
             let [source] = state.sources.as_slice() else {
@@ -76,10 +76,11 @@ impl Watch {
             let published = source.published.as_ref()?;
             let fresh = source.confirmed.is_some_and(|c| now.since(c.when) < FRESH);
             let usable = fresh && published.origin == Origin::Consul && !published.stale;
-            usable.then_some((published.index, published.bytes, published.digest))
+            let last = (published.digest, published.marks);
+            usable.then_some((published.index, published.bytes, last))
         });
         match adopted {
-            Some((index, bytes, digest)) => (Follow::adopt(self.wait, index, bytes), Some(digest)),
+            Some((index, bytes, last)) => (Follow::adopt(self.wait, index, bytes), Some(last)),
             None => (Follow::new(self.wait), None),
         }
     }
@@ -142,7 +143,7 @@ impl Watch {
             round.follow.idle_wake(now);
         }
         if !matches!(offered, Offered::Held(_)) {
-            round.last = Some(listed.reading.snapshot.digest());
+            round.last = Some((listed.reading.snapshot.digest(), listed.reading.marks()));
         }
         self.source
             .board
@@ -159,7 +160,7 @@ impl Watch {
         let usable = round.follow.bell(rung.bell, now, fastrand::f64());
         self.source.answered(Mechanism::Watch, None);
         match (usable, round.last) {
-            (Use::Confirm, Some(digest)) => {
+            (Use::Confirm, Some((digest, marks))) => {
                 let how = Mechanism::Watch;
                 let confirmation = Confirmation {
                     digest,
@@ -167,7 +168,7 @@ impl Watch {
                     date: rung.date,
                     how,
                 };
-                if !self.source.confirm(confirmation) {
+                if !self.source.confirm(confirmation) && self.is_overtaken(&marks) {
                     // Somebody published something else meanwhile: one of us is wrong.
                     round.follow.reread();
                 }
@@ -177,6 +178,14 @@ impl Watch {
             _ if matches!(ask, Ask::Ring(_)) => self.count("changed"),
             _ => {}
         }
+    }
+
+    /// Whether something newer is published than what we read last. If not, that is still on its way.
+    fn is_overtaken(&self, last: &Marks) -> bool {
+        self.source.board.read(|state| {
+            let published = state.sources[self.source.at].published.as_ref();
+            published.is_some_and(|p| p.marks.supersedes(last))
+        })
     }
 
     fn failed(&self, round: &mut Round, ask: Ask, error: &Error) {

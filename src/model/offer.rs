@@ -61,14 +61,6 @@ impl Offer {
         }
     }
 
-    /// Consul holds what is published: nothing to publish, nothing held.
-    pub fn clear() -> Self {
-        Self {
-            content: None,
-            hold: Some(None),
-        }
-    }
-
     /// What stays in the slot when `new` comes while this is still there.
     pub fn merge(self, new: Self) -> Self {
         let content = match (self.content, new.content) {
