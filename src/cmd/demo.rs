@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::demo::acts;
 use crate::demo::stage::{Flop, Stage};
 use crate::exit::Exit;
-use crate::shutdown::signalled;
+use crate::shutdown::Signals;
 use crate::supervise::on_runtime;
 
 /// Plays the acts on the embedded store, or on the Consul at `consul`. Exit 0 only if each act's
@@ -37,8 +37,14 @@ pub fn run(keep: bool, consul: Option<&str>) -> Exit {
 fn notice_signals(stage: &Stage) {
     let interrupted = Arc::clone(&stage.interrupted);
     std::thread::spawn(move || {
-        let _ = on_runtime(signalled());
-        interrupted.store(true, Ordering::Relaxed);
+        let came = on_runtime(async {
+            Signals::catch()?.come().await;
+            std::io::Result::Ok(())
+        });
+        // Where signals cannot be caught they end the program as they always did.
+        if let Ok(Ok(())) = came {
+            interrupted.store(true, Ordering::Relaxed);
+        }
     });
 }
 
