@@ -2,6 +2,7 @@
 
 mod conformance;
 mod consul;
+mod demo;
 mod layers;
 mod readme;
 mod rig;

@@ -106,16 +106,9 @@ Examples:
   seedcar status
   seedcar status --check -o json")]
 pub struct Status {
-    /// How to print [default: table]
-    #[arg(
-        short,
-        long,
-        value_enum,
-        value_name = "FORMAT",
-        default_value_t,
-        hide_default_value = true
-    )]
-    pub output: Listing,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
     /// Exit 75 unless the volume is filled and fresh
     #[arg(long)]
     pub check: bool,
@@ -198,44 +191,23 @@ pub struct BackupArgs {
 pub enum BackupAction {
     /// List them, newest first
     Ls {
-        /// How to print [default: table]
-        #[arg(
-            short,
-            long,
-            value_enum,
-            value_name = "FORMAT",
-            default_value_t,
-            hide_default_value = true
-        )]
-        output: Listing,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
     },
     /// Show one, without its values
     Show {
         /// Its name in `backup ls`
         name: String,
-        /// How to print [default: table]
-        #[arg(
-            short,
-            long,
-            value_enum,
-            value_name = "FORMAT",
-            default_value_t,
-            hide_default_value = true
-        )]
-        output: Listing,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
     },
     /// Read each to its end and check it
     Verify {
-        /// How to print [default: table]
-        #[arg(
-            short,
-            long,
-            value_enum,
-            value_name = "FORMAT",
-            default_value_t,
-            hide_default_value = true
-        )]
-        output: Listing,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
     },
     /// Publish one to the volume
     Restore {
@@ -273,50 +245,43 @@ pub struct ConfigArgs {
 pub enum ConfigAction {
     /// Report every mistake; exit 78 if there is one
     Check {
-        /// How to print [default: text]
-        #[arg(
-            short,
-            long,
-            value_enum,
-            value_name = "FORMAT",
-            default_value_t,
-            hide_default_value = true
-        )]
-        output: Report,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
     },
     /// Show each value in effect and where it came from, without secrets
     Print {
-        /// How to print [default: text]
-        #[arg(
-            short,
-            long,
-            value_enum,
-            value_name = "FORMAT",
-            default_value_t,
-            hide_default_value = true
-        )]
-        output: Report,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
     },
     /// Print a commented configuration file
     Sample,
 }
 
-/// How to print a list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Listing {
-    /// For people.
-    #[default]
-    Table,
-    /// For programs.
-    Json,
+/// How to print, as the option that many commands share.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Output {
+    /// How to print [default: table]
+    #[arg(
+        id = "output",
+        short = 'o',
+        long = "output",
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t,
+        hide_default_value = true
+    )]
+    pub form: Form,
 }
 
-/// How to print a report.
+/// The forms of an output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Report {
+pub enum Form {
     /// For people.
     #[default]
-    Text,
+    #[value(alias = "text")]
+    Table,
     /// For programs.
     Json,
 }

@@ -36,7 +36,7 @@ fn dispatch(command: &Command) -> Exit {
         }),
         Command::Status(status) => with(Scope::Offline, &mut |c| {
             let url = status.url.clone().unwrap_or_else(|| c.http_url());
-            cmd::status::run(&url, status.output, status.check, out)
+            cmd::status::run(&url, status.output.form, status.check, out)
         }),
         Command::Healthcheck(check) => with(Scope::Offline, &mut |c| {
             cmd::healthcheck::run(&check.url.clone().unwrap_or_else(|| c.http_url()))

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::app::restore;
-use crate::cli::{BackupAction, Listing};
+use crate::cli::{BackupAction, Form};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::store::export::export;
@@ -27,9 +27,9 @@ pub fn run(config: Config, action: &BackupAction, out: &mut impl Write) -> Exit 
         }
     };
     let done = match action {
-        BackupAction::Ls { output } => list(&store, *output, out),
-        BackupAction::Show { name, output } => show(&store, name, *output, out),
-        BackupAction::Verify { output } => verify(&store, *output, out),
+        BackupAction::Ls { output } => list(&store, output.form, out),
+        BackupAction::Show { name, output } => show(&store, name, output.form, out),
+        BackupAction::Verify { output } => verify(&store, output.form, out),
         BackupAction::Export { name } => print_export(&config, &store, name.as_deref(), out),
         BackupAction::Restore { name, to } => return restore_one(config, &store, name, to.clone()),
     };
@@ -48,14 +48,14 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-fn list(store: &Store, output: Listing, out: &mut impl Write) -> io::Result<Exit> {
+fn list(store: &Store, output: Form, out: &mut impl Write) -> io::Result<Exit> {
     let listed = store.list(None).map_err(io::Error::other)?;
     match output {
-        Listing::Json => {
+        Form::Json => {
             let rows: Vec<Value> = listed.iter().map(row).collect();
             writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
         }
-        Listing::Table => listed
+        Form::Table => listed
             .iter()
             .try_for_each(|l| writeln!(out, "{}", line(l)))?,
     }
@@ -63,7 +63,7 @@ fn list(store: &Store, output: Listing, out: &mut impl Write) -> io::Result<Exit
 }
 
 /// Exit 65 if any file is damaged.
-fn verify(store: &Store, output: Listing, out: &mut impl Write) -> io::Result<Exit> {
+fn verify(store: &Store, output: Form, out: &mut impl Write) -> io::Result<Exit> {
     let code = list(store, output, out)?;
     let listed = store.list(None).map_err(io::Error::other)?;
     let damaged = |l: &Listed| matches!(l.state, State::Refused(_));
@@ -108,14 +108,14 @@ fn row(listed: &Listed) -> Value {
 }
 
 /// Keys with their sizes and flags, never a value.
-fn show(store: &Store, name: &str, output: Listing, out: &mut impl Write) -> io::Result<Exit> {
+fn show(store: &Store, name: &str, output: Form, out: &mut impl Write) -> io::Result<Exit> {
     let backup = match store.read(name) {
         Ok(backup) => backup,
         Err(why) => return refused(name, &why),
     };
     let entries = backup.snapshot.entries();
     match output {
-        Listing::Json => {
+        Form::Json => {
             let keys: Vec<Value> = entries
                 .iter()
                 .map(|e| json!({"key": e.key, "bytes": e.value.len(), "flags": e.flags}))
@@ -123,7 +123,7 @@ fn show(store: &Store, name: &str, output: Listing, out: &mut impl Write) -> io:
             let shown = json!({"name": name, "header": backup.header, "keys": keys});
             writeln!(out, "{}", serde_json::to_string_pretty(&shown)?)?;
         }
-        Listing::Table => {
+        Form::Table => {
             let Header {
                 identity,
                 confirmed,

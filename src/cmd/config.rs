@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use crate::{
-    cli::{ConfigAction, Report},
+    cli::{ConfigAction, Form},
     config::{self, Effective, Env, Flags, Problem, SAMPLE, Scope, Warning},
     exit::Exit,
 };
@@ -19,8 +19,8 @@ pub fn run(
     err: &mut impl Write,
 ) -> Exit {
     let done = match action {
-        ConfigAction::Check { output } => check(flags, env, *output, out, err),
-        ConfigAction::Print { output } => print(flags, env, *output, out, err),
+        ConfigAction::Check { output } => check(flags, env, output.form, out, err),
+        ConfigAction::Print { output } => print(flags, env, output.form, out, err),
         ConfigAction::Sample => out.write_all(SAMPLE.as_bytes()).map(|()| Exit::Ok),
     };
     done.unwrap_or(Exit::Internal)
@@ -30,7 +30,7 @@ pub fn run(
 fn check(
     flags: &Flags,
     env: &Env,
-    form: Report,
+    form: Form,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<Exit> {
@@ -41,13 +41,13 @@ fn check(
     complain(&problems, &mild, err)?;
     let valid = problems.is_empty();
     match form {
-        Report::Json => {
+        Form::Json => {
             let warnings: Vec<&Problem> = mild.iter().map(|warning| &warning.problem).collect();
             let report = json!({"valid": valid, "problems": problems, "warnings": warnings});
             writeln!(out, "{report}")?;
         }
-        Report::Text if valid => writeln!(out, "the configuration is valid")?,
-        Report::Text => {}
+        Form::Table if valid => writeln!(out, "the configuration is valid")?,
+        Form::Table => {}
     }
     Ok(verdict(&problems))
 }
@@ -56,15 +56,15 @@ fn check(
 fn print(
     flags: &Flags,
     env: &Env,
-    form: Report,
+    form: Form,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<Exit> {
     let outcome = config::load(flags, env, Scope::Full);
     let lines = outcome.typed.effective();
     match form {
-        Report::Json => writeln!(out, "{}", json!(lines))?,
-        Report::Text => lines.iter().try_for_each(|line| show(line, out))?,
+        Form::Json => writeln!(out, "{}", json!(lines))?,
+        Form::Table => lines.iter().try_for_each(|line| show(line, out))?,
     }
     let problems = outcome.config.err().unwrap_or_default();
     complain(&problems, &outcome.warnings, err)?;
@@ -106,17 +106,13 @@ mod tests {
     use crate::config::Id;
 
     const CHECK: ConfigAction = ConfigAction::Check {
-        output: Report::Text,
+        output: Form::Table,
     };
-    const CHECK_JSON: ConfigAction = ConfigAction::Check {
-        output: Report::Json,
-    };
+    const CHECK_JSON: ConfigAction = ConfigAction::Check { output: Form::Json };
     const PRINT: ConfigAction = ConfigAction::Print {
-        output: Report::Text,
+        output: Form::Table,
     };
-    const PRINT_JSON: ConfigAction = ConfigAction::Print {
-        output: Report::Json,
-    };
+    const PRINT_JSON: ConfigAction = ConfigAction::Print { output: Form::Json };
 
     /// Exit, output and complaints of an action in an environment.
     fn outcome(action: &ConfigAction, env: &[(&str, &str)]) -> (Exit, String, String) {

@@ -2,14 +2,14 @@
 
 use std::io::{self, Write};
 
-use crate::cli::Listing;
+use crate::cli::Form;
 use crate::exit::Exit;
 use crate::local;
 use crate::model::health::Health;
 use crate::status::{Source, Status};
 
 /// Prints the running seedcar's status. With `check`, exit 75 unless everything is fresh.
-pub fn run(url: &str, output: Listing, check: bool, out: &mut impl Write) -> Exit {
+pub fn run(url: &str, output: Form, check: bool, out: &mut impl Write) -> Exit {
     let status = match ask(url) {
         Ok(status) => status,
         Err(error) => {
@@ -18,10 +18,10 @@ pub fn run(url: &str, output: Listing, check: bool, out: &mut impl Write) -> Exi
         }
     };
     let printed = match output {
-        Listing::Json => serde_json::to_writer_pretty(&mut *out, &status)
+        Form::Json => serde_json::to_writer_pretty(&mut *out, &status)
             .map_err(io::Error::from)
             .and_then(|()| writeln!(out)),
-        Listing::Table => table(&status, out),
+        Form::Table => table(&status, out),
     };
     match (printed, check && status.state != Health::Fresh) {
         (Err(_), _) => Exit::Internal,
