@@ -103,16 +103,21 @@ fn verdict(problems: &[Problem]) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Output;
     use crate::config::Id;
 
     const CHECK: ConfigAction = ConfigAction::Check {
-        output: Form::Table,
+        output: Output { form: Form::Table },
     };
-    const CHECK_JSON: ConfigAction = ConfigAction::Check { output: Form::Json };
+    const CHECK_JSON: ConfigAction = ConfigAction::Check {
+        output: Output { form: Form::Json },
+    };
     const PRINT: ConfigAction = ConfigAction::Print {
-        output: Form::Table,
+        output: Output { form: Form::Table },
     };
-    const PRINT_JSON: ConfigAction = ConfigAction::Print { output: Form::Json };
+    const PRINT_JSON: ConfigAction = ConfigAction::Print {
+        output: Output { form: Form::Json },
+    };
 
     /// Exit, output and complaints of an action in an environment.
     fn outcome(action: &ConfigAction, env: &[(&str, &str)]) -> (Exit, String, String) {
