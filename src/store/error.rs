@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::frame::Damage;
+use super::Damage;
 use super::volume::Op;
 
 /// A backup could not be written, or the directory not be used. No text holds a key or a value.

@@ -70,8 +70,9 @@ mod tests {
 
     #[test]
     fn the_right_ones_stay() {
-        let h = HOUR;
-        let cases: &[(&str, &[(i64, u8)], i64, &[i64])] = &[
+        type Case = (&'static str, &'static [(i64, u8)], i64, &'static [i64]);
+        const H: i64 = HOUR;
+        let cases: &[Case] = &[
             ("nothing", &[], 0, &[]),
             ("one", &[(5, 1)], 5, &[5]),
             (
@@ -92,12 +93,12 @@ mod tests {
                     (0, 1),
                     (10, 2),
                     (20, 3),
-                    (20 + h, 4),
-                    (21 + h, 5),
-                    (22 + h, 6),
+                    (20 + H, 4),
+                    (21 + H, 5),
+                    (22 + H, 6),
                 ],
-                22 + h,
-                &[0, 20, 20 + h, 21 + h, 22 + h],
+                22 + H,
+                &[0, 20, 20 + H, 21 + H, 22 + H],
             ),
             (
                 "the newest older than a day",
@@ -105,24 +106,24 @@ mod tests {
                     (0, 1),
                     (9, 2),
                     (10, 3),
-                    (24 * h + 10, 4),
-                    (24 * h + 11, 5),
-                    (24 * h + 12, 6),
+                    (24 * H + 10, 4),
+                    (24 * H + 11, 5),
+                    (24 * H + 12, 6),
                 ],
-                24 * h + 12,
-                &[10, 24 * h + 10, 24 * h + 11, 24 * h + 12],
+                24 * H + 12,
+                &[10, 24 * H + 10, 24 * H + 11, 24 * H + 12],
             ),
             (
                 "an hour is an hour, a second less is not",
-                &[(0, 1), (1, 2), (h, 3), (h, 4), (h, 5)],
-                h,
-                &[0, 1, h],
+                &[(0, 1), (1, 2), (H, 3), (H, 4), (H, 5)],
+                H,
+                &[0, 1, H],
             ),
             (
                 "what was written last, although its time is the oldest of all",
-                &[(0, 1), (1, 2), (h - 3, 3), (h - 2, 4), (h - 1, 5)],
+                &[(0, 1), (1, 2), (H - 3, 3), (H - 2, 4), (H - 1, 5)],
                 1,
-                &[0, 1, h - 3, h - 2, h - 1],
+                &[0, 1, H - 3, H - 2, H - 1],
             ),
         ];
         for (what, files, written, expected) in cases {

@@ -1,12 +1,15 @@
 //! What all tests of the store share: a directory, and files in it that were made by hand.
 
 mod find;
+mod full;
 mod race;
 mod write;
 
+use super::name::Class;
 use super::*;
 use crate::model::snapshot::Entry;
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

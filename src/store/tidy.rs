@@ -1,12 +1,11 @@
 //! What a writer does with the older files of its own identity, once a new one has been read back.
 
-use std::io;
 use std::time::{Duration, SystemTime};
 
 use super::keep::keep;
 use super::name::{self, Class};
 use super::volume::Op;
-use super::{Damage, Error, Identity, Refused, Sound, Store, failed};
+use super::{Damage, Error, Identity, Kind, Refused, Sound, Store};
 
 /// How long a file must have been at rest before it is called damaged or left over: another replica
 /// may be writing it, a person may be copying it in. Compared with a file made at this moment on the
@@ -40,7 +39,7 @@ impl Store {
         let kept = keep(&survey.sound, &sound.name);
         for file in &survey.sound {
             if !kept.contains(file.name.as_str()) {
-                outcome = outcome.and(self.remove(&file.name));
+                outcome = outcome.and(self.volume.remove(&file.name));
             }
         }
         let certain = survey.refused.iter().any(|r| r.why.is_certain());
@@ -49,7 +48,7 @@ impl Store {
         }
         survey.set_aside.sort();
         for name in survey.set_aside.iter().rev().skip(DAMAGED) {
-            outcome = outcome.and(self.remove(name));
+            outcome = outcome.and(self.volume.remove(name));
         }
         (survey.refused, outcome.err())
     }
@@ -57,7 +56,7 @@ impl Store {
     fn survey(&self, identity: &Identity, sound: &Sound) -> Result<Survey, Error> {
         let stem = identity.stem();
         let mut survey = Survey::default();
-        for name in self.names(|name| name::is_of(name, &stem))? {
+        for name in self.volume.names(|name| name::is_of(name, &stem))? {
             match name::class(&name) {
                 Some(Class::Temporary) => survey.temporary.push(name),
                 Some(Class::Damaged) => survey.set_aside.push(name),
@@ -85,16 +84,16 @@ impl Store {
         };
         let mut outcome = Ok(());
         for name in survey.temporary.iter().filter(|name| at_rest(name)) {
-            outcome = outcome.and(self.remove(name));
+            outcome = outcome.and(self.volume.remove(name));
         }
         for Refused { name, why } in &survey.refused {
             if why.is_certain() && at_rest(name) {
                 let aside = name::damaged(name);
                 match self.volume.rename(name, &aside) {
-                    // Another replica was faster.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => outcome = outcome.and(Err(failed(Op::Rename, &aside)(error))),
                     Ok(()) => survey.set_aside.push(aside),
+                    // Another replica was faster.
+                    Err(error) if error.kind() == Kind::Missing => {}
+                    Err(error) => outcome = outcome.and(Err(error)),
                 }
             }
         }
@@ -104,14 +103,10 @@ impl Store {
     /// The volume's own time: that of a file just made on it.
     fn now(&self, identity: &Identity) -> Result<SystemTime, Error> {
         let name = name::temporary(&identity.stem());
-        let made = self.volume.create(&name);
-        let made = made.map_err(failed(Op::Create, &name))?;
+        let made = self.volume.create(&name)?;
         let time = made.metadata().and_then(|meta| meta.modified());
-        self.remove(&name)?;
-        time.map_err(failed(Op::Create, &name))
-    }
-
-    fn remove(&self, name: &str) -> Result<(), Error> {
-        self.volume.remove(name).map_err(failed(Op::Remove, name))
+        self.volume.remove(&name)?;
+        let op = Op::Create;
+        time.map_err(|source| Error::File { op, name, source })
     }
 }

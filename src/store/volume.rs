@@ -14,7 +14,10 @@ use std::time::SystemTime;
 use rustix::fs::{self, Advice, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::frame::Damage;
+use super::{Damage, Error};
+
+/// How much is read or written at once, in bytes.
+const BUFFER: usize = 64 * 1024;
 
 /// One kind of file-system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,17 +89,18 @@ impl Volume {
     }
 
     /// The names in the directory that are UTF-8 and wanted.
-    pub(super) fn names(&self, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
-        self.point(Op::List, ".")?;
-        let mut names = Vec::new();
-        for entry in fs::Dir::read_from(&self.dir)? {
-            let entry = entry?;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if let Some(name) = name.to_str().filter(|name| wanted(name)) {
-                names.push(name.to_owned());
+    pub(super) fn names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
+        self.step(Op::List, ".", || {
+            let mut names = Vec::new();
+            for entry in fs::Dir::read_from(&self.dir)? {
+                let entry = entry?;
+                let name = OsStr::from_bytes(entry.file_name().to_bytes());
+                if let Some(name) = name.to_str().filter(|name| wanted(name)) {
+                    names.push(name.to_owned());
+                }
             }
-        }
-        Ok(names)
+            Ok(names)
+        })
     }
 
     /// Opens a file to read it. `NONBLOCK`, because opening a FIFO waits for its writer otherwise;
@@ -129,61 +133,81 @@ impl Volume {
     }
 
     /// Makes a file that did not exist, readable by this user alone.
-    pub(super) fn create(&self, name: &str) -> io::Result<File> {
-        self.point(Op::Create, name)?;
+    pub(super) fn create(&self, name: &str) -> Result<File, Error> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        let fd = retry_on_intr(|| fs::openat(&self.dir, name, flags, mode))?;
-        Ok(File::from(fd))
+        self.step(Op::Create, name, || {
+            let fd = retry_on_intr(|| fs::openat(&self.dir, name, flags, mode))?;
+            Ok(File::from(fd))
+        })
     }
 
-    /// Where the content of a new file goes.
-    pub(super) fn output<'a>(&'a self, file: &'a File, name: &'a str) -> Output<'a> {
-        Output {
+    /// Writes the content of a new file, in large pieces.
+    pub(super) fn fill(
+        &self,
+        file: &File,
+        name: &str,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let output = Output {
             volume: self,
             file,
             name,
-        }
+        };
+        let written = content(&mut io::BufWriter::with_capacity(BUFFER, output));
+        written.map_err(|source| failed(Op::Write, name, source))
     }
 
     /// Forces a new file to the disk and closes it: after an error the kernel may have dropped the
     /// pages and call them clean, so that a second attempt would succeed for nothing.
-    pub(super) fn sync(&self, file: File, name: &str) -> io::Result<()> {
-        self.point(Op::Sync, name)?;
-        Ok(fs::fsync(&file)?)
+    pub(super) fn sync(&self, file: File, name: &str) -> Result<(), Error> {
+        self.step(Op::Sync, name, || Ok(fs::fsync(&file)?))
     }
 
     /// Gives a file another name that nothing has yet.
-    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.point(Op::Rename, to)?;
-        let dir = &self.dir;
-        match fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
-            // NFS and others do not know the flag. The new name is random, so asking first will do.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                match fs::statat(dir, to, AtFlags::SYMLINK_NOFOLLOW) {
-                    Err(Errno::NOENT) => Ok(fs::renameat(dir, from, dir, to)?),
-                    Err(error) => Err(error.into()),
-                    Ok(_) => Err(Errno::EXIST.into()),
-                }
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
+        self.step(Op::Rename, to, || {
+            match fs::renameat_with(&self.dir, from, &self.dir, to, RenameFlags::NOREPLACE) {
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.rename_asking(from, to),
+                other => Ok(other?),
             }
-            other => Ok(other?),
+        })
+    }
+
+    /// The same where the file system, such as NFS, cannot refuse to replace. The new name is
+    /// random, so asking first will do.
+    pub(super) fn rename_asking(&self, from: &str, to: &str) -> io::Result<()> {
+        match fs::statat(&self.dir, to, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(fs::renameat(&self.dir, from, &self.dir, to)?),
+            Err(error) => Err(error.into()),
+            Ok(_) => Err(Errno::EXIST.into()),
         }
     }
 
     /// Forces the names in the directory to the disk.
-    pub(super) fn sync_dir(&self) -> io::Result<()> {
-        self.point(Op::SyncDir, ".")?;
-        Ok(fs::fsync(&self.dir)?)
+    pub(super) fn sync_dir(&self) -> Result<(), Error> {
+        self.step(Op::SyncDir, ".", || Ok(fs::fsync(&self.dir)?))
     }
 
     /// Removes a file. That another replica was faster is no error.
-    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
-        self.point(Op::Remove, name)?;
-        match fs::unlinkat(&self.dir, name, AtFlags::empty()) {
-            Err(Errno::NOENT | Errno::STALE) => Ok(()),
-            other => Ok(other?),
-        }
+    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+        self.step(Op::Remove, name, || {
+            match fs::unlinkat(&self.dir, name, AtFlags::empty()) {
+                Err(Errno::NOENT | Errno::STALE) => Ok(()),
+                other => Ok(other?),
+            }
+        })
+    }
+
+    fn step<T>(
+        &self,
+        op: Op,
+        name: &str,
+        call: impl FnOnce() -> io::Result<T>,
+    ) -> Result<T, Error> {
+        let done = self.point(op, name).and_then(|()| call());
+        done.map_err(|source| failed(op, name, source))
     }
 
     #[cfg(test)]
@@ -206,13 +230,23 @@ impl Opened {
     }
 
     /// The content, buffered, up to the size the file had when it was opened.
-    pub(super) fn content(&self, buffer: usize) -> impl Read {
-        io::BufReader::with_capacity(buffer, &self.file).take(self.size)
+    pub(super) fn content(&self) -> impl Read {
+        io::BufReader::with_capacity(BUFFER, &self.file).take(self.size)
+    }
+
+    /// The first of the content, for a look at the header.
+    pub(super) fn beginning(&self) -> impl Read {
+        io::BufReader::with_capacity(1024, &self.file).take(self.size)
     }
 }
 
+fn failed(op: Op, name: &str, source: io::Error) -> Error {
+    let name = name.to_owned();
+    Error::File { op, name, source }
+}
+
 /// A new file being filled.
-pub(super) struct Output<'a> {
+struct Output<'a> {
     volume: &'a Volume,
     file: &'a File,
     name: &'a str,

@@ -3,6 +3,7 @@
 use super::*;
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 fn whys(found: &Newest) -> Vec<(&str, Damage)> {
@@ -208,12 +209,63 @@ fn what_replaced_a_file_that_is_gone_is_found() {
 }
 
 #[test]
-fn files_that_keep_vanishing_are_no_error_and_no_hang() {
+fn what_was_added_while_we_looked_is_found() {
     let mut b = bench();
-    b.put("x", 1);
-    for stale in [rustix::io::Errno::NOENT, rustix::io::Errno::STALE] {
+    b.put("first", 1);
+    let listings = AtomicUsize::new(0);
+    let dir = b.dir.path().to_owned();
+    b.store.volume.hook = Some(Box::new(move |op, _| {
+        if op == Op::List && listings.fetch_add(1, Ordering::Relaxed) == 1 {
+            let header = header(&id(), "second", 2);
+            let file = File::create(dir.join(name::backup(&header))).unwrap();
+            frame::encode(&header, &content("second"), file).unwrap();
+        }
+        Ok(())
+    }));
+    assert_eq!(b.newest(), "second");
+}
+
+#[test]
+fn what_was_read_whole_counts_although_it_is_gone_now() {
+    let mut b = bench();
+    b.put("older", 1);
+    let newest = b.path(&b.put("newest", 2));
+    let listings = AtomicUsize::new(0);
+    b.store.volume.hook = Some(Box::new(move |op, _| {
+        if op == Op::List && listings.fetch_add(1, Ordering::Relaxed) == 1 {
+            std::fs::remove_file(&newest).unwrap();
+        }
+        Ok(())
+    }));
+    assert_eq!(b.newest(), "newest");
+}
+
+#[test]
+fn a_directory_that_never_rests_ends_the_search() {
+    let mut b = bench();
+    b.put("newest", 9999);
+    let (listings, dir) = (AtomicUsize::new(0), b.dir.path().to_owned());
+    b.store.volume.hook = Some(Box::new(move |op, _| {
+        if op == Op::List {
+            let n = listings.fetch_add(1, Ordering::Relaxed) as i64;
+            let header = header(&id(), "older", n);
+            let file = File::create(dir.join(name::backup(&header))).unwrap();
+            frame::encode(&header, &content("older"), file).unwrap();
+        }
+        Ok(())
+    }));
+    at_once(move || assert_eq!(b.newest(), "newest"));
+}
+
+#[test]
+fn files_that_vanish_before_any_step_are_no_error() {
+    use rustix::io::Errno;
+    for (stale, from) in [(Errno::NOENT, 0), (Errno::STALE, 0), (Errno::STALE, 1)] {
+        let mut b = bench();
+        b.put("x", 1);
+        let opens = AtomicUsize::new(0);
         b.store.volume.hook = Some(Box::new(move |op, _| match op {
-            Op::Open => Err(stale.into()),
+            Op::Open if opens.fetch_add(1, Ordering::Relaxed) >= from => Err(stale.into()),
             _ => Ok(()),
         }));
         let found = b.store.newest(&id()).unwrap();

@@ -54,8 +54,9 @@ fn a_backup_is_written_and_found() {
 #[test]
 fn the_steps_come_in_the_one_safe_order() {
     let mut b = bench();
-    b.put("old", 1);
-    b.put("old", 2);
+    for n in 0..3 {
+        b.put("old", n);
+    }
     let steps = trace(&mut b.store);
     b.write("new", 3).unwrap();
     let steps = steps.lock().unwrap();
@@ -66,7 +67,7 @@ fn the_steps_come_in_the_one_safe_order() {
         [
             Create, Write, Sync, Rename, SyncDir, // the new file
             Open,    // read back
-            List, Open, Open, Remove // only then an older one may go
+            List, Open, Open, Open, Remove // only then an older one may go
         ]
     );
 }
@@ -249,6 +250,45 @@ fn a_writer_behind_another_keeps_its_file_and_says_so() {
 }
 
 #[test]
+fn a_writer_whose_file_another_pruned_at_once_takes_the_newer_one() {
+    let mut b = bench();
+    let ahead = b.put("ahead", 9);
+    let dir = b.dir.path().to_owned();
+    let overtake = |there: String| -> volume::Hook {
+        let dir = dir.clone();
+        Box::new(move |op, name| {
+            if op == Op::Open && name != there && dir.join(name).exists() {
+                std::fs::remove_file(dir.join(name)).unwrap();
+            }
+            Ok(())
+        })
+    };
+    b.store.volume.hook = Some(overtake(ahead.clone()));
+    let written = b.write("behind", 1).unwrap();
+    assert_eq!((written.sound.name, written.new), (ahead.clone(), false));
+    assert_eq!(b.names(), [ahead]);
+    // With nothing newer there it is an error: the content is nowhere.
+    b.store.volume.hook = Some(overtake(String::new()));
+    let error = b.write("new", 99).unwrap_err();
+    assert_eq!(error.kind(), Kind::Damaged);
+    assert!(error.to_string().contains("does not exist"), "{error}");
+}
+
+#[test]
+fn where_a_rename_cannot_refuse_to_replace_it_is_asked_first() {
+    let b = bench();
+    let (from, to) = (b.put("from", 1), b.put("to", 2));
+    let volume = &b.store.volume;
+    let error = volume.rename(&from, &to).unwrap_err();
+    assert_eq!(error.kind(), Kind::Io);
+    let error = volume.rename_asking(&from, &to).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(b.newest(), "to");
+    volume.rename_asking(&from, "free").unwrap();
+    assert_eq!(b.names().len(), 2);
+}
+
+#[test]
 fn what_need_not_be_kept_goes_and_the_files_of_others_stay() {
     let b = bench();
     let old: Vec<_> = (0..6).map(|n| b.put(&n.to_string(), n)).collect();
@@ -309,11 +349,12 @@ fn what_may_be_good_for_others_is_never_set_aside() {
     b.change(&newer, |bytes| bytes[8] = 2);
     let large = b.put("x", 1);
     b.change(&large, |bytes| bytes.resize(2_000_000, 0));
+    let bad = b.put_damaged(3);
     b.rest(&newer);
     b.rest(&large);
-    let refused = b.write("new", 2).unwrap().refused;
-    assert_eq!(refused.len(), 2);
-    assert!(b.has(&newer) && b.has(&large));
+    let refused = b.write("new", 4).unwrap().refused;
+    assert_eq!(refused.len(), 3);
+    assert!(b.has(&newer) && b.has(&large) && !b.has(&bad));
 }
 
 #[test]
@@ -375,86 +416,10 @@ fn a_snapshot_no_reader_would_take_is_not_written() {
 }
 
 #[test]
-fn a_reader_is_never_shown_a_name_before_its_content() {
+fn no_file_is_ever_changed() {
     let b = bench();
     let first = b.write("v", 1).unwrap().sound.name;
     let inode = b.path(&first).metadata().unwrap().ino();
     b.write("v", 2 * HOUR).unwrap();
-    assert_eq!(
-        b.path(&first).metadata().unwrap().ino(),
-        inode,
-        "no file is ever changed"
-    );
-}
-
-/// Runs one of the tests below again, alone and on a small volume of its own.
-fn on_a_small_volume(test: &str, options: &str) {
-    let dir = tempfile::tempdir().unwrap();
-    let script = format!(
-        "mount -t tmpfs -o {options} none '{0}' 2>/dev/null || exit 77; \
-         SEEDCAR_TEST_VOLUME='{0}' exec '{1}' --exact 'store::tests::write::{test}' --ignored",
-        dir.path().display(),
-        std::env::current_exe().unwrap().display()
-    );
-    let mut shell = std::process::Command::new("unshare");
-    match shell.args(["-m", "sh", "-c", &script]).output() {
-        Ok(run) if run.status.success() => {
-            let said = String::from_utf8_lossy(&run.stdout);
-            assert!(said.contains("1 passed"), "{said}");
-        }
-        Ok(run)
-            if matches!(run.status.code(), Some(1 | 77)) && !run.stdout.starts_with(b"\nrun") =>
-        {
-            eprintln!("skipped: no mounts without root");
-        }
-        Ok(run) => panic!("{}", String::from_utf8_lossy(&run.stdout)),
-        Err(_) => eprintln!("skipped: no unshare here"),
-    }
-}
-
-#[test]
-fn a_full_volume_is_said_and_keeps_what_it_has() {
-    on_a_small_volume("full_volume", "size=256k");
-}
-
-#[test]
-fn a_volume_without_inodes_is_said_and_keeps_what_it_has() {
-    on_a_small_volume("full_volume", "nr_inodes=12");
-}
-
-#[test]
-#[ignore = "run by those above, on their volume"]
-fn full_volume() {
-    let dir = PathBuf::from(std::env::var_os("SEEDCAR_TEST_VOLUME").unwrap());
-    let store = open(&dir);
-    let write = |n: i64| {
-        let value = format!("{n}").repeat(20_000);
-        store.write(&id(), &content(&value), at(n * 7 * HOUR), "")
-    };
-    let mut last = 0;
-    let mut fill = 0;
-    for n in 1..40 {
-        match write(n) {
-            Ok(_) => last = n,
-            Err(error) => assert_eq!(error.kind(), Kind::Full, "{error}"),
-        }
-        let best = store.newest(&id()).unwrap().best.unwrap();
-        assert_eq!(best.header.confirmed, at(last * 7 * HOUR));
-        let half = |name: &str| name::class(name) == Some(Class::Temporary);
-        assert!(store.volume.names(half).unwrap().is_empty());
-        // From half-way on someone else takes up all the room, in the end gives it back.
-        match n {
-            15..20 => {
-                while std::fs::write(dir.join(format!("fill{fill}")), [0; 4096]).is_ok() {
-                    fill += 1;
-                }
-            }
-            20 => {
-                (0..fill).for_each(|f| std::fs::remove_file(dir.join(format!("fill{f}"))).unwrap())
-            }
-            _ => {}
-        }
-    }
-    assert_eq!(last, 39, "works again once there is room");
-    assert!(fill > 0);
+    assert_eq!(b.path(&first).metadata().unwrap().ino(), inode);
 }
