@@ -19,6 +19,7 @@ macro_rules! told_on_both {
 }
 
 mod content;
+mod reading;
 
 /// A Consul that holds these keys, and a pod of its prefix `app` that was seeded from it.
 fn seeded(kind: Kind, keys: &[(&str, &str)]) -> (Consul, Pod) {
