@@ -18,6 +18,7 @@ macro_rules! told_on_both {
     };
 }
 
+mod commands;
 mod content;
 mod reading;
 
