@@ -2,6 +2,8 @@
 
 mod conformance;
 mod consul;
+mod layers;
+mod readme;
 mod rig;
 mod stories;
 mod wait;

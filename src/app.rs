@@ -28,7 +28,7 @@ use crate::model::offer::{Content, Offer};
 use crate::publisher::volume::Error as VolumeError;
 use crate::publisher::{self, Inbox, Publisher};
 use crate::seed::{Filled, Seed, Unseeded};
-use crate::shutdown::{Drain, signalled};
+use crate::shutdown::{Drain, Signals};
 use crate::status::Reporter;
 use crate::store::{Backup, Identity, Limits, Store};
 use crate::supervise::{Pulse, Unit, on_runtime};
@@ -38,6 +38,8 @@ use crate::watch::Watch;
 
 /// How long the parts get to finish when told to stop; what hangs is left behind.
 const FAREWELL: Duration = Duration::from_millis(600);
+/// How often a condition is looked at that nobody announces.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How often a volume that cannot be opened is tried again.
 const REOPEN: Duration = Duration::from_millis(250);
 
@@ -99,15 +101,17 @@ impl App {
 
     /// Fills the volume once. Returns what each source was filled with, or why one could not be.
     pub fn init(self: &Arc<Self>) -> Result<Vec<(String, Filled)>, Unseeded> {
-        let publisher = self.start_publisher().map_err(internal)?;
         let filled = on_runtime(async {
-            tokio::select! {
+            let mut signals = Signals::catch().map_err(internal)?;
+            let publisher = self.start_publisher().map_err(internal)?;
+            let filled = tokio::select! {
                 filled = self.fill_and_show() => filled,
-                signal = signalled() => Err(signal.map_or_else(internal, |()| stopped())),
-            }
+                () = signals.come() => Err(stopped()),
+            };
+            self.stop();
+            await_end(&[publisher], FAREWELL);
+            filled
         });
-        self.stop();
-        await_end(&[publisher], FAREWELL);
         filled.map_err(internal)?
     }
 
@@ -307,7 +311,8 @@ impl App {
             if done {
                 return Ok(());
             }
-            let _ = changes.changed().await;
+            // What is in the publisher's hands shows on no board: that is looked at again soon.
+            let _ = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await;
         }
     }
 
@@ -339,6 +344,20 @@ impl App {
 impl Bound {
     /// Runs the sidecar until a signal ends it.
     pub fn run(self) -> std::io::Result<()> {
+        let app = self.app.clone();
+        on_runtime(async {
+            let mut signals = Signals::catch()?;
+            let (units, _files) = self.start()?;
+            signals.come().await;
+            tracing::info!(event = "stopping", "told to stop");
+            app.stop();
+            await_end(&units, FAREWELL);
+            Ok(())
+        })?
+    }
+
+    /// Starts every part.
+    fn start(self) -> std::io::Result<(Vec<Unit>, Option<files::Watching>)> {
         let app = &self.app;
         let mut units = vec![app.start_publisher()?];
         if app.config.watch.is_some() {
@@ -348,23 +367,21 @@ impl Bound {
             units.push(app.start_heartbeat()?);
         }
         units.push(app.start_seed()?);
-        let keeper = app.start_keeper()?;
+        // Liveness looks at the ones so far: not at the keeper, whose volume may hang, and not at
+        // the one that answers.
+        let admin = app.start_admin(&units, self.listener)?;
+        units.extend(app.start_keeper()?);
+        units.push(admin);
         let pokes = app
             .watch_pokes
             .iter()
             .chain(&app.heartbeat_pokes)
             .cloned()
             .collect();
-        let _files = files::watch(&app.config, pokes);
-        let admin = app.start_admin(&units, self.listener)?;
-        tracing::info!(event = "started", address = %self.address, "seedcar {}", env!("CARGO_PKG_VERSION"));
-        on_runtime(signalled())??;
-        tracing::info!(event = "stopping", "told to stop");
-        app.stop();
-        units.extend(keeper);
-        units.push(admin);
-        await_end(&units, FAREWELL);
-        Ok(())
+        let files = files::watch(&app.config, pokes);
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(event = "started", address = %self.address, "seedcar {version}");
+        Ok((units, files))
     }
 }
 

@@ -6,7 +6,6 @@ pub mod config;
 pub mod demo;
 pub mod healthcheck;
 pub mod init;
-mod local;
 pub mod run;
 pub mod status;
 pub mod wait;

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod exit;
 pub mod heartbeat;
 pub mod keeper;
+pub mod local;
 pub mod log;
 pub mod metrics;
 pub mod model;

@@ -45,7 +45,7 @@ fn dispatch(command: &Command) -> Exit {
             cmd::wait::run(&c.volume, wait.timeout.into())
         }),
         Command::Accept(accept) => with(Scope::Offline, &mut |c| {
-            cmd::accept::run(&c.volume, &accept.digest)
+            cmd::accept::run(&c.volume, &accept.digest, accept.source.as_deref())
         }),
         Command::Backup(backup) => with(Scope::Offline, &mut |c| {
             cmd::backup::run(c, &backup.action, out)

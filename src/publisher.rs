@@ -7,6 +7,8 @@ pub mod audit;
 pub mod generation;
 pub mod manifest;
 pub mod persist;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 pub mod volume;
 

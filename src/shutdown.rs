@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// The switch. Cheap to clone; once set it stays set.
@@ -34,11 +35,27 @@ impl Drain {
     }
 }
 
-/// Returns at SIGTERM or SIGINT. A second one kills the process, because the handler is gone then.
-pub async fn signalled() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-    Ok(())
+/// SIGTERM and SIGINT, caught from the moment this is made. Before that the process is not
+/// protected: as PID 1 of a container it would not even notice them.
+pub struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+// === impl Signals ===
+
+impl Signals {
+    /// Starts catching. Needs a runtime; errors are those of sigaction(2).
+    pub fn catch() -> std::io::Result<Self> {
+        let (term, int) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
+        Ok(Self { term, int })
+    }
+
+    /// Returns once one has come.
+    pub async fn come(&mut self) {
+        tokio::select! { _ = self.term.recv() => {}, _ = self.int.recv() => {} }
+    }
 }

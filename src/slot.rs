@@ -13,6 +13,8 @@ struct State<T> {
     values: Vec<Option<T>>,
     rung: bool,
     closed: bool,
+    /// The taker has values in its hands and has not come back for more.
+    busy: bool,
 }
 
 /// What the taker got.
@@ -33,6 +35,7 @@ impl<T> Slots<T> {
             values,
             rung: false,
             closed: false,
+            busy: false,
         };
         Self {
             state: Mutex::new(state),
@@ -58,9 +61,10 @@ impl<T> Slots<T> {
         self.bell.notify_all();
     }
 
-    /// Nothing waits to be taken.
+    /// Nothing waits to be taken, and the taker is done with what it took.
     pub fn is_idle(&self) -> bool {
-        self.lock().values.iter().all(Option::is_none)
+        let state = self.lock();
+        !state.busy && state.values.iter().all(Option::is_none)
     }
 
     /// Tells the taker to finish.
@@ -71,14 +75,16 @@ impl<T> Slots<T> {
 
     /// Takes everything, waiting up to `within` for something to come.
     pub fn take(&self, within: Duration) -> Taken<T> {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.busy = false;
         let (mut state, _) = self
             .bell
             .wait_timeout_while(state, within, |s| !s.rung && !s.closed)
             .unwrap_or_else(PoisonError::into_inner);
         state.rung = false;
         let slots = state.values.iter_mut().enumerate();
-        let values = slots.filter_map(|(at, v)| Some((at, v.take()?))).collect();
+        let values: Vec<_> = slots.filter_map(|(at, v)| Some((at, v.take()?))).collect();
+        state.busy = !values.is_empty();
         Taken {
             values,
             closed: state.closed,
@@ -104,6 +110,18 @@ mod tests {
         let taken = slots.take(Duration::ZERO);
         assert_eq!(taken.values, [(1, 999)]);
         assert!(slots.take(Duration::ZERO).values.is_empty());
+    }
+
+    #[test]
+    fn slots_are_idle_once_the_taker_is_done_with_what_it_took() {
+        let slots = Slots::new(1);
+        assert!(slots.is_idle());
+        slots.put(0, 1, |_, new| new);
+        assert!(!slots.is_idle());
+        slots.take(Duration::ZERO);
+        assert!(!slots.is_idle(), "in the taker's hands");
+        slots.take(Duration::ZERO);
+        assert!(slots.is_idle());
     }
 
     #[test]

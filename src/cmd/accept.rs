@@ -7,14 +7,14 @@ use crate::publisher::persist::{StatusFile, accept, is_digest_prefix};
 
 /// Records the digest in `.seedcar/`; the sidecar asks Consul again and publishes that content if it
 /// still is what Consul holds.
-pub fn run(volume: &Path, digest: &str) -> Exit {
+pub fn run(volume: &Path, digest: &str, source: Option<&str>) -> Exit {
     if !is_digest_prefix(digest) {
         eprintln!(
             "seedcar: {digest}: not a digest (8 to 64 hexadecimal digits, as `seedcar status` shows it)"
         );
         return Exit::Usage;
     }
-    if let Err(error) = accept(volume, digest) {
+    if let Err(error) = accept(volume, digest, source) {
         eprintln!(
             "seedcar: {}: {error}; is this the volume of a seedcar?",
             volume.display()

@@ -1,7 +1,7 @@
 //! `seedcar healthcheck`: an exec probe for an image without a shell.
 
-use super::local;
 use crate::exit::Exit;
+use crate::local;
 
 /// Exit 0 while the running seedcar is alive, else 75.
 pub fn run(url: &str) -> Exit {

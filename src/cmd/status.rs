@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::local;
 use crate::cli::Listing;
 use crate::exit::Exit;
+use crate::local;
 use crate::model::health::Health;
 use crate::status::{Source, Status};
 

@@ -152,15 +152,15 @@ impl Persist {
 
 /// Removes the acceptance of a digest that has now been published: it was for this once.
 pub fn consume_accept(volume: &Volume, board: &Board, digest: &Digest) {
-    let hex = digest.hex();
     if board.read(|state| state.sources.iter().all(|s| !s.accepts(digest))) {
         return;
     }
+    let hex = digest.hex();
     for accepted in accept_files(volume)
         .iter()
-        .filter(|a| hex.starts_with(a.as_str()))
+        .filter(|a| hex.starts_with(&*a.digest))
     {
-        let _ = volume::unlink(&volume.own, &format!("{ACCEPT}{accepted}"));
+        let _ = volume::unlink(&volume.own, &accepted.file);
     }
     let spent = |accepted: &mut Vec<String>| accepted.retain(|a| !hex.starts_with(a.as_str()));
     board.update(|state| {
@@ -174,24 +174,37 @@ pub fn consume_accept(volume: &Volume, board: &Board, digest: &Digest) {
 /// Puts what a person accepted on the board and has the mechanisms ask again.
 fn read_accepts(volume: &Volume, setup: &Setup, board: &Board) {
     let accepted = accept_files(volume);
-    let known = |s: &Source| accepted.iter().all(|a| s.accepted.contains(a));
-    if board.read(|state| state.sources.iter().all(known)) {
-        return;
-    }
-    board.update(|state| {
-        for source in &mut state.sources {
-            source.accepted.extend(accepted.iter().cloned());
-            source.accepted.sort();
-            source.accepted.dedup();
-        }
+    let news = board.update(|state| {
+        let named = setup.sources.iter().zip(&mut state.sources);
+        named
+            .map(|((name, _), source)| add_accepts(source, name, &accepted))
+            .fold(false, |a, b| a | b)
     });
-    setup.pokes.iter().for_each(|poke| poke.notify_one());
+    if news {
+        setup.pokes.iter().for_each(|poke| poke.notify_one());
+    }
+}
+
+/// Whether there was one that the source did not know of.
+fn add_accepts(source: &mut Source, name: &str, accepted: &[Accepted]) -> bool {
+    let mine = accepted
+        .iter()
+        .filter(|a| a.source.as_ref().is_none_or(|only| only == name));
+    let before = source.accepted.len();
+    for accepted in mine {
+        if !source.accepted.contains(&accepted.digest) {
+            source.accepted.push(accepted.digest.clone());
+        }
+    }
+    source.accepted.len() > before
 }
 
 /// Records a person's acceptance of the content with this digest (or these first digits of it, eight
-/// at least): a file that the publisher finds, and removes once the content is published.
-pub fn accept(volume: &std::path::Path, digest: &str) -> std::io::Result<()> {
-    let name = format!("{ACCEPT}{}", digest.to_ascii_lowercase());
+/// at least), for one source or for whichever holds it: a file that the publisher finds, and removes
+/// once the content is published.
+pub fn accept(volume: &std::path::Path, digest: &str, source: Option<&str>) -> std::io::Result<()> {
+    let only = source.map(|name| format!("@{name}")).unwrap_or_default();
+    let name = format!("{ACCEPT}{}{only}", digest.to_ascii_lowercase());
     std::fs::write(volume.join(".seedcar").join(name), b"")
 }
 
@@ -265,16 +278,31 @@ fn write<T: Serialize>(volume: &Volume, name: &str, value: &T) -> bool {
     }
 }
 
-/// The digests, or first digits of them, that a person has accepted.
-fn accept_files(volume: &Volume) -> Vec<String> {
+/// A person's acceptance.
+struct Accepted {
+    file: String,
+    /// The digest, or its first digits.
+    digest: String,
+    /// The only source it is for.
+    source: Option<String>,
+}
+
+/// What a person has accepted. The names are ours, whatever else lies there is not.
+fn accept_files(volume: &Volume) -> Vec<Accepted> {
     let entries = volume::entries(volume.own.as_fd()).unwrap_or_default();
-    let accepted = entries
-        .iter()
-        .filter_map(|(name, _)| name.strip_prefix(ACCEPT));
-    accepted
-        .filter(|digest| is_digest_prefix(digest))
-        .map(str::to_owned)
-        .collect()
+    let accepted = entries.into_iter().filter_map(|(file, _)| {
+        let rest = file.strip_prefix(ACCEPT)?;
+        let (digest, source) = match rest.split_once('@') {
+            Some((digest, source)) => (digest.to_owned(), Some(source.to_owned())),
+            None => (rest.to_owned(), None),
+        };
+        is_digest_prefix(&digest).then_some(Accepted {
+            file,
+            digest,
+            source,
+        })
+    });
+    accepted.collect()
 }
 
 /// The state of the board as `status.json` tells it.
