@@ -26,7 +26,7 @@ pub fn checked(outcome: Outcome) -> Result<Config, Exit> {
 pub fn checked_in_pod(outcome: Outcome) -> Result<Config, Exit> {
     if let Err(problems) = &outcome.config {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        leave_behind(outcome.termination_log(), &lines.join("\n"));
+        leave_behind(&outcome.termination_log(), &lines.join("\n"));
     }
     checked(outcome)
 }

@@ -20,7 +20,7 @@ mod tests;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -229,14 +229,6 @@ pub struct Outcome {
     pub config: Result<Config, Vec<Problem>>,
     /// What to say aloud in either case.
     pub warnings: Vec<Warning>,
-}
-
-impl Outcome {
-    /// Where the last words go, also when nothing else of the configuration can be used.
-    pub fn termination_log(&self) -> &Path {
-        let typed = self.typed.one(Id::TerminationLog);
-        Path::new(typed.map_or(Id::TerminationLog.row().default, |given| &given.text))
-    }
 }
 
 /// Reads the file that flags or environment name, lays the layers over each other, and checks.
