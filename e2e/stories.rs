@@ -18,7 +18,11 @@ macro_rules! told_on_both {
     };
 }
 
+mod commands;
 mod content;
+mod metrics;
+mod reading;
+mod secrecy;
 
 /// A Consul that holds these keys, and a pod of its prefix `app` that was seeded from it.
 fn seeded(kind: Kind, keys: &[(&str, &str)]) -> (Consul, Pod) {

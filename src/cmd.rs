@@ -18,21 +18,37 @@ use crate::exit::Exit;
 
 /// The checked configuration, or every problem on standard error.
 pub fn checked(outcome: Outcome) -> Result<Config, Exit> {
+    tell(&outcome);
+    outcome.config.map_err(|_| Exit::Config)
+}
+
+/// The same for the commands that a container is made of: the problems are its last words too.
+pub fn checked_in_pod(outcome: Outcome) -> Result<Config, Exit> {
+    if let Err(problems) = &outcome.config {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        leave_behind(&outcome.termination_log(), &lines.join("\n"));
+    }
+    checked(outcome)
+}
+
+fn tell(outcome: &Outcome) {
     for warning in &outcome.warnings {
         eprintln!("seedcar: warning: {}", warning.problem);
     }
-    outcome.config.map_err(|problems| {
-        for problem in &problems {
-            eprintln!("seedcar: {problem}");
-        }
-        Exit::Config
-    })
+    for problem in outcome.config.as_ref().err().into_iter().flatten() {
+        eprintln!("seedcar: {problem}");
+    }
 }
 
 /// Leaves one line where Kubernetes shows it: on standard error, and in the termination message file
-/// where there is one (it is never made here: elsewhere it is a name in `/dev`).
+/// where there is one.
 pub fn last_words(termination_log: &Path, text: &str) {
     eprintln!("seedcar: {text}");
+    leave_behind(termination_log, text);
+}
+
+/// The file is never made here: elsewhere it is a name in `/dev`.
+fn leave_behind(termination_log: &Path, text: &str) {
     if let Ok(mut file) = std::fs::OpenOptions::new()
         .write(true)
         .truncate(true)

@@ -66,7 +66,12 @@ fn dispatch(command: &Command) -> Exit {
 }
 
 fn with(flags: &Flags, env: &Env, scope: Scope, work: &mut dyn FnMut(Config) -> Exit) -> Exit {
-    match cmd::checked(config::load(flags, env, scope)) {
+    let outcome = config::load(flags, env, scope);
+    let checked = match scope {
+        Scope::Full => cmd::checked_in_pod(outcome),
+        Scope::Offline => cmd::checked(outcome),
+    };
+    match checked {
         Ok(config) => work(config),
         Err(exit) => exit,
     }

@@ -23,6 +23,9 @@ use crate::sys;
 const JOIN_STALE: Duration = Duration::from_secs(1);
 /// An empty or refused answer is asked for again at this pace while there is time.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// No pause reaches further than this before the deadline: a last answer still has time to come, and
+/// what is reported in the end is an answer and not a question cut short.
+const LAST_TRY: Duration = Duration::from_millis(250);
 
 /// The seed of one source.
 pub struct Seed {
@@ -79,7 +82,6 @@ impl Seed {
                 () = until(self.started + self.timeout) => Attempt::Failed(ConsulError::new(
                     Kind::Timeout, format!("no answer within {:.0?}", self.timeout))),
             };
-            let over = sys::now() >= self.started + self.timeout;
             let pause = match &attempt {
                 Attempt::Accepted => return Ok(Filled::Consul),
                 Attempt::Held(_) => ASK_AGAIN,
@@ -92,11 +94,12 @@ impl Seed {
             if let Some(filled) = self.instead(&attempt).await {
                 return Ok(filled);
             }
-            if over {
+            let left = (self.started + self.timeout).since(sys::now());
+            if left < LAST_TRY {
                 return Err(self.unseeded(&attempt));
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(pause.min(left - LAST_TRY)) => {}
                 found = self.share_is_over() => return Ok(self.fall_back(None, &found)),
             }
         }

@@ -2,7 +2,7 @@
 
 mod names;
 mod rhythm;
-mod volume;
+pub mod volume;
 
 use std::time::Duration;
 

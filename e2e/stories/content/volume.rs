@@ -32,7 +32,7 @@ pub fn inode(pod: &Pod, path: &str) -> u64 {
 }
 
 /// The generations that there are.
-fn generations(pod: &Pod) -> Vec<String> {
+pub fn generations(pod: &Pod) -> Vec<String> {
     let entries = std::fs::read_dir(pod.live()).expect("live");
     let names = entries
         .flatten()
