@@ -12,7 +12,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustix::process::Signal;
-use seedcar::demo::server::{Fault, Faults, KvHandle, Requests, Running, Server};
+use seedcar::demo::server::{Fault, Faults, KvHandle, RequestLog, Requests, Running, Server};
 use serde_json::{Value, json};
 
 pub use agent::Cluster;
@@ -125,6 +125,14 @@ impl Consul {
         match &*lock(&self.inner) {
             Inner::Embedded { kv, .. } => kv.clone(),
             Inner::Real(_) => panic!("a real Consul hands out no table"),
+        }
+    }
+
+    /// The requests that the embedded one was asked since it was last started.
+    pub fn requests(&self) -> RequestLog {
+        match &*lock(&self.inner) {
+            Inner::Embedded { running, .. } => running.as_ref().expect("not running").log(),
+            Inner::Real(_) => panic!("a real Consul keeps no such log"),
         }
     }
 

@@ -18,6 +18,13 @@ macro_rules! told_on_both {
     };
 }
 
+mod cluster;
+mod guards;
+mod mechanisms;
+mod outage;
+mod scene;
+mod signals;
+
 told_on_both!(a_change_arrives_within_milliseconds);
 
 fn a_change_arrives_within_milliseconds(kind: Kind) {
