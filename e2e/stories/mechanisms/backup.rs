@@ -21,6 +21,7 @@ told_on_both!(
     a_hung_backup_volume_delays_no_change_and_no_probe,
     init_takes_consul_although_the_backup_volume_hangs,
     init_ends_at_its_deadline_where_consul_is_dead_and_the_backup_volume_hangs,
+    a_hung_backup_volume_costs_one_thread_however_often_the_seed_is_tried,
 );
 
 fn a_read_only_backup_volume_is_shown_and_the_other_two_go_on(kind: Kind) {
@@ -171,6 +172,30 @@ fn init_ends_at_its_deadline_where_consul_is_dead_and_the_backup_volume_hangs(ki
     );
     assert!(took < Duration::from_secs(8), "{took:?}");
     assert!(!pod.live().join("..data").exists());
+}
+
+fn a_hung_backup_volume_costs_one_thread_however_often_the_seed_is_tried(kind: Kind) {
+    let consul = Consul::start(kind);
+    consul.put("app/a", "1");
+    consul.kill();
+    let mut pod = Pod::new(consul.addr(), "app").arg(&["--seed-timeout", "1s"]);
+    if !Mount::Silent.is_possible() {
+        return;
+    }
+    pod.mount_backup(Mount::Silent);
+    let sidecar = pod.run(&[]);
+    let threads_after = |tries| {
+        eventually("it has tried again", SOON, || {
+            (sidecar.events("not_seeded").len() >= tries).then_some(())
+        });
+        sidecar.metric("process_threads").expect("a metric")
+    };
+    let few = threads_after(1);
+    assert!(threads_after(4) <= few, "one more thread for each try");
+    assert_eq!(sidecar.get("/livez").0, 200);
+    consul.restart();
+    sidecar.shows("a", "1");
+    stopped(sidecar);
 }
 
 fn probes_are_good(sidecar: &Sidecar<'_>) {
