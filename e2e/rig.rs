@@ -1,5 +1,7 @@
 //! The real binary in a scratch pod: a tmpfs volume, a backup volume, a free port.
 
+mod mount;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::SocketAddr;
@@ -14,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::consul::http::request;
 use crate::wait::eventually;
+pub use mount::Mount;
 
 /// Long enough for a busy machine; no test waits it out when things work.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -24,6 +27,7 @@ pub struct Pod {
     volume: TempDir,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    mount: Option<Mount>,
 }
 
 /// A finished process.
@@ -67,6 +71,7 @@ impl Pod {
             volume: volume.expect("a volume"),
             args: Vec::new(),
             env: Vec::new(),
+            mount: None,
         }
     }
 
@@ -80,6 +85,11 @@ impl Pod {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// What the backup volume is from now on, for every command of this pod.
+    pub fn mount_backup(&mut self, mount: Mount) {
+        self.mount = Some(mount);
     }
 
     /// The volume's mount point.
@@ -192,6 +202,9 @@ impl Pod {
             command.args(&self.args).arg("--backup").arg(self.backup());
         }
         command.arg("--volume").arg(self.volume());
+        if let Some(mount) = &self.mount {
+            mount.apply(&mut command, &self.backup());
+        }
         command
     }
 }

@@ -24,6 +24,17 @@ pub fn eventually<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Opti
     }
 }
 
+/// Looks for the whole `window`, and panics with `what` as soon as it is not so. For promises of the
+/// kind "nothing happens": there is no condition to wait for.
+#[track_caller]
+pub fn throughout(what: &str, window: Duration, mut is: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while begun.elapsed() < window {
+        assert!(is(), "after {:?} no longer: {what}", begun.elapsed());
+        std::thread::sleep(POLL);
+    }
+}
+
 /// A loopback port that nobody uses and that this process has not given out before.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);

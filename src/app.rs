@@ -4,7 +4,7 @@
 //! threads, each the only owner of its volume. They meet on the board and in the publisher's slots.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -53,6 +53,8 @@ pub struct App {
     sources: Vec<Source>,
     watch_pokes: Vec<Arc<Notify>>,
     heartbeat_pokes: Vec<Arc<Notify>>,
+    /// What the backup volume was last found to hold, or will be.
+    looking: Mutex<Option<Findings>>,
     started: Moment,
 }
 
@@ -94,6 +96,7 @@ impl App {
             sources,
             watch_pokes: pokes(),
             heartbeat_pokes: pokes(),
+            looking: Mutex::default(),
             started: sys::now(),
             config,
         })
@@ -225,11 +228,17 @@ impl App {
     }
 
     /// Reads the backup volume on a thread of its own: it may hang, and then only that thread does.
+    /// While it does no second one is started, however often the seed is tried.
     fn look_for_backups(self: &Arc<Self>) -> std::io::Result<Option<Findings>> {
         let Some(setup) = self.keeper_setup() else {
             return Ok(None);
         };
+        let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(findings) = looking.as_ref().filter(|f| is_looking(f)) {
+            return Ok(Some(findings.clone()));
+        }
         let (found, findings) = watch::channel(None);
+        *looking = Some(findings.clone());
         let app = self.clone();
         std::thread::Builder::new()
             .name("backups".to_owned())
@@ -438,8 +447,10 @@ impl App {
             app.until_drained(async {
                 let patience = app.config.seed_timeout * 2 + Duration::from_secs(120);
                 loop {
-                    pulse.tick(patience);
+                    // Another seedcar may hold the volume, for as long as it likes.
+                    pulse.tick(Duration::MAX);
                     let opened = app.board_shows(|state| state.opened, |_| false).await;
+                    pulse.tick(patience);
                     let adopted = app.board.read(|state| state.seeded);
                     if adopted || opened.is_err() {
                         break;
@@ -571,6 +582,11 @@ fn await_end(units: &[Unit], within: Duration) {
     while units.iter().any(|unit| !unit.is_finished()) && sys::now() < until {
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Nothing is found yet, and the thread that looks is alive.
+fn is_looking(findings: &Findings) -> bool {
+    findings.borrow().is_none() && findings.has_changed().is_ok()
 }
 
 fn internal(error: std::io::Error) -> Unseeded {

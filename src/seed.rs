@@ -112,9 +112,7 @@ impl Seed {
             Err(error) => return Attempt::Failed(error),
         };
         self.source.answered(Mechanism::Seed, None);
-        // What the answer is measured against. A backup volume that hangs delays this, by no more
-        // than Consul's share.
-        let _ = tokio::time::timeout_at(deadline(self.started + self.share()), self.found()).await;
+        self.baseline_is_known().await;
         match self
             .source
             .offer(&self.client, &listed.reading, Mechanism::Seed)
@@ -148,7 +146,7 @@ impl Seed {
 
     /// A stale answer seeds when it is not older than the backup, and is never a reason to delete.
     async fn is_fit(&self, stale: &Listed) -> bool {
-        let _ = self.found().await;
+        self.baseline_is_known().await;
         let snapshot = &stale.reading.snapshot;
         let baseline = self
             .source
@@ -156,6 +154,15 @@ impl Seed {
             .read(|s| s.sources[self.source.at].baseline());
         snapshot.keys() > 0
             && baseline.is_none_or(|b| snapshot.index() >= b.index && snapshot.keys() >= b.keys)
+    }
+
+    /// Waits for what an answer is measured against. A backup volume that hangs delays this by no more
+    /// than Consul's share, and no backup by nothing at all.
+    async fn baseline_is_known(&self) {
+        if self.backups.is_some() {
+            let end = deadline(self.started + self.share());
+            let _ = tokio::time::timeout_at(end, self.found()).await;
+        }
     }
 
     /// A third of the deadline is Consul's; the rest is for whoever starts after us.

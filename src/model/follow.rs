@@ -20,6 +20,9 @@ pub const DOORBELL_ABOVE: u64 = 64 * 1024;
 /// coming back does not stampede.
 const SPREAD: Duration = Duration::from_secs(5);
 
+/// The longest pause before an answer that cannot be believed is checked by a plain read.
+const DISTRUST: Duration = Duration::from_secs(5);
+
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
@@ -95,6 +98,8 @@ pub struct Follow {
     body: u64,
     bell: Option<(u64, u64)>,
     recheck: Option<Moment>,
+    /// How many blocking answers in a row could not be believed.
+    odd: u32,
     backoff: Backoff,
     changed: Bucket,
     unchanged: Bucket,
@@ -126,6 +131,7 @@ impl Follow {
             body: 0,
             bell: None,
             recheck: None,
+            odd: 0,
             backoff: Backoff::default(),
             changed: Bucket::new(2, Duration::from_millis(100)),
             unchanged: Bucket::new(2, Duration::from_secs(1)),
@@ -171,7 +177,10 @@ impl Follow {
         self.backoff.reset();
         match self.state {
             State::Block => match turn(self.cursor, answer.index, answer.elapsed, self.wait) {
-                Turn::News | Turn::Quiet => self.adopt_full(answer),
+                Turn::News | Turn::Quiet => {
+                    self.odd = 0;
+                    self.adopt_full(answer)
+                }
                 odd => self.distrust(odd, dice),
             },
             State::Fetch(index) if answer.index < index => self.distrust(Turn::Back, dice),
@@ -187,7 +196,10 @@ impl Follow {
         match self.state {
             State::Ring => match turn(self.cursor, answer.index, answer.elapsed, self.wait) {
                 Turn::News if answer.found => self.to(State::Fetch(answer.index)),
-                Turn::Quiet if answer.found && !names_differ => return Use::Confirm,
+                Turn::Quiet if answer.found && !names_differ => {
+                    self.odd = 0;
+                    return Use::Confirm;
+                }
                 Turn::Quiet | Turn::News => self.reread(),
                 odd => return self.distrust(odd, dice),
             },
@@ -283,11 +295,14 @@ impl Follow {
 
     /// The answer is not to be believed: after a short random pause, read plainly. The pause keeps a
     /// stopping server, which returns every query at once, from being asked by all in the same
-    /// instant.
+    /// instant. It doubles while every answer is odd: a proxy that spoils the index would be asked for
+    /// everything several times a second, for ever.
     fn distrust(&mut self, odd: Turn, dice: f64) -> Use {
         self.reread();
         if odd == Turn::Early || odd == Turn::Back {
-            self.pause = Duration::from_millis(50) + Duration::from_millis(450).mul_f64(dice);
+            let pause = Duration::from_millis(50) + Duration::from_millis(450).mul_f64(dice);
+            self.pause = DISTRUST.min(pause * (1 << self.odd.min(16)));
+            self.odd += 1;
         }
         Use::Discard
     }
@@ -379,6 +394,26 @@ mod tests {
         let mut follow = small();
         assert_eq!(follow.full(full(41, LATE), 0.5), Use::Offer);
         assert_eq!(follow.next(NOW), Ask::Block(41));
+    }
+
+    #[test]
+    fn while_every_answer_is_odd_it_asks_ever_more_seldom() {
+        let mut follow = small();
+        let mut pause = || {
+            follow.full(full(0, SOON), 1.0);
+            let Ask::Pause(pause) = follow.next(NOW) else {
+                panic!("no pause")
+            };
+            follow.next(NOW);
+            follow.full(full(0, SOON), 1.0);
+            pause.as_millis()
+        };
+        assert_eq!([pause(), pause(), pause()], [500, 1000, 2000]);
+        assert_eq!([pause(), pause(), pause()], [4000, 5000, 5000]);
+        follow.full(full(7, SOON), 1.0);
+        assert_eq!(follow.next(NOW), Ask::Block(7), "news are believed");
+        follow.full(full(7, SOON), 1.0);
+        assert_eq!(follow.next(NOW), Ask::Pause(Duration::from_millis(500)));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub struct Faults(watch::Sender<Vec<Rule>>);
 pub struct Requests {
     agent: Option<String>,
     target: Option<String>,
+    without: Option<String>,
     method: Option<String>,
     left: Option<u32>,
 }
@@ -78,6 +79,15 @@ impl Requests {
         }
     }
 
+    /// Only those whose path and query do not contain this.
+    #[must_use]
+    pub fn without(self, part: &str) -> Self {
+        Self {
+            without: Some(part.to_owned()),
+            ..self
+        }
+    }
+
     /// Only those with this method.
     #[must_use]
     pub fn method(self, method: &str) -> Self {
@@ -102,6 +112,10 @@ impl Requests {
         };
         contains(&self.agent, agent)
             && contains(&self.target, target)
+            && self
+                .without
+                .as_deref()
+                .is_none_or(|part| !target.contains(part))
             && self.method.as_deref().is_none_or(|wanted| wanted == method)
             && self.left != Some(0)
     }
