@@ -66,7 +66,7 @@ fn a_small_shrinkage_passes(kind: Kind) {
     let sidecar = watching(&pod, &[]);
     consul.delete_recurse("app/many/");
     until_files(&pod, &content(&consul));
-    assert_eq!(sidecar.source().keys, 25);
+    sidecar.until("the status says so too", |s| s.keys == 25);
     assert!(sidecar.events("held").is_empty());
     stopped(sidecar);
 }
