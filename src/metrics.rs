@@ -139,6 +139,11 @@ impl Metrics {
         self.add(id, labels, 1.0);
     }
 
+    /// Shows a counter that has counted nothing yet.
+    pub fn start(&self, id: Id, labels: &[&str]) {
+        self.add(id, labels, 0.0);
+    }
+
     /// Adds `by`.
     pub fn add(&self, id: Id, labels: &[&str], by: f64) {
         if let Family::Counter(counter) = &self.families[id as usize] {

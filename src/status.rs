@@ -13,6 +13,7 @@ use crate::model::confirmation::{Mechanism, Origin};
 use crate::model::guard::Reason;
 use crate::model::health::{Facts, Health, judge, stale_after};
 use crate::model::moment::Moment;
+use crate::publisher::volume::Error as VolumeError;
 use crate::sys;
 
 /// The whole status. Times are RFC 3339 in UTC, ages and durations in seconds.
@@ -268,6 +269,11 @@ impl Reporter {
         }
         for (named, source) in self.config.sources.iter().zip(&state.sources) {
             self.source_gauges(&named.name, source);
+            self.source_zeros(&named.name);
+        }
+        m.start(Id::Repairs, &[]);
+        for kind in VolumeError::OF_PUBLISHING {
+            m.start(Id::PublishErrors, &[kind]);
         }
         self.process_gauges();
         m.render()
@@ -315,6 +321,21 @@ impl Reporter {
             set(Id::BackupSuccess, sys::wall_of(backup.verified));
             set(Id::BackupIndex, backup.index as f64);
             set(Id::BackupBytes, backup.bytes as f64);
+        }
+    }
+
+    /// Counters of what should not happen. They are there before it does: the first one that appears
+    /// as a 1 is no increase.
+    fn source_zeros(&self, name: &str) {
+        let m = &self.metrics;
+        for reason in Reason::ALL {
+            m.start(Id::HeldAnswers, &[name, reason.word()]);
+        }
+        if self.config.watch.is_some() && self.config.heartbeat.is_some() {
+            m.start(Id::WatchMissed, &[name]);
+        }
+        if self.config.backup.is_some() {
+            m.start(Id::BackupWrites, &[name, "error"]);
         }
     }
 

@@ -198,6 +198,10 @@ fn read_file(dir: &OwnedFd, path: &str, buffer: &mut [u8]) -> Result<usize, Errn
     }
 }
 
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
 /// Opens the directory, reads the three, and judges.
 fn round(data: &Path, seen: &Seen, buffer: &mut [u8]) {
     let begun = Instant::now();
@@ -209,17 +213,17 @@ fn round(data: &Path, seen: &Seen, buffer: &mut [u8]) {
         match read.and_then(|dir| read_file(dir, path, buffer)) {
             Ok(length) => match number(&buffer[..length]) {
                 Some(n) => *number_of = n,
-                None => return drop(seen.torn.fetch_add(1, Ordering::Relaxed)),
+                None => return count(&seen.torn),
             },
             Err(_) if begun.elapsed() < KEPT => {
-                return drop(seen.missing.fetch_add(1, Ordering::Relaxed));
+                return count(&seen.missing);
             }
-            Err(_) => return drop(seen.too_slow.fetch_add(1, Ordering::Relaxed)),
+            Err(_) => return count(&seen.too_slow),
         }
-        seen.files.fetch_add(1, Ordering::Relaxed);
+        count(&seen.files);
     }
     if numbers != [numbers[0]; 3] {
-        seen.mixes.fetch_add(1, Ordering::Relaxed);
+        count(&seen.mixes);
     }
 }
 

@@ -91,6 +91,9 @@ impl<T> Step<T> for rustix::io::Result<T> {
 // === impl Error ===
 
 impl Error {
+    /// The words of the errors that a volume which was opened can still give.
+    pub const OF_PUBLISHING: [&str; 4] = ["full", "read_only", "denied", "io"];
+
     /// A word from a closed list, for metrics and logs.
     pub fn kind(&self) -> &'static str {
         match self {
