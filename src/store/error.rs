@@ -1,0 +1,134 @@
+//! What can go wrong with the backup directory.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::Damage;
+use super::volume::Op;
+
+/// A backup could not be written, or the directory not be used. No text holds a key or a value.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory could not be opened.
+    #[error("cannot open backup directory {}: {source}; {}", dir.display(), advice(source))]
+    Open {
+        /// The directory as configured.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused one step.
+    #[error("cannot {op} {name}: {source}; {}", advice(source))]
+    File {
+        /// The step.
+        op: Op,
+        /// The file, or `.` for the directory.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The store was opened for reading.
+    #[error("the backup directory was opened for reading only; nothing was written")]
+    ReadOnly,
+    /// The snapshot is above the limits, so that no reader would take the file back.
+    #[error("the snapshot has {found} {what}, above the limit of {max}; raise the limit")]
+    TooLarge {
+        /// What there is too much of: file bytes, keys, value bytes.
+        what: &'static str,
+        /// How much there is.
+        found: u64,
+        /// How much is allowed.
+        max: u64,
+    },
+    /// What was written did not come back; the new file was removed and nothing else was touched.
+    #[error("{name}, just written, {why}; it was removed; check the backup volume")]
+    Verify {
+        /// The file.
+        name: String,
+        /// What is wrong with it.
+        why: Damage,
+    },
+}
+
+/// The closed list of machine words for metric labels and log fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// No space, quota or inodes left.
+    Full,
+    /// The volume, or this store, is read-only.
+    ReadOnly,
+    /// Permission denied.
+    Denied,
+    /// The directory or a file is not there.
+    Missing,
+    /// A file just written could not be read back.
+    Damaged,
+    /// The snapshot is above the configured limits.
+    TooLarge,
+    /// Anything else the system reports.
+    Io,
+}
+
+// === impl Error ===
+
+impl Error {
+    /// What kind of error this is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Open { source, .. } | Self::File { source, .. } => Kind::of(source),
+            Self::ReadOnly => Kind::ReadOnly,
+            Self::TooLarge { .. } => Kind::TooLarge,
+            Self::Verify { .. } => Kind::Damaged,
+        }
+    }
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// All kinds, so that a metric can start with all its labels.
+    pub const ALL: [Self; 7] = [
+        Self::Full,
+        Self::ReadOnly,
+        Self::Denied,
+        Self::Missing,
+        Self::Damaged,
+        Self::TooLarge,
+        Self::Io,
+    ];
+
+    /// The machine word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::ReadOnly => "read_only",
+            Self::Denied => "denied",
+            Self::Missing => "missing",
+            Self::Damaged => "damaged",
+            Self::TooLarge => "too_large",
+            Self::Io => "io",
+        }
+    }
+
+    fn of(error: &io::Error) -> Self {
+        use io::ErrorKind as E;
+        match error.kind() {
+            E::StorageFull | E::QuotaExceeded | E::FileTooLarge => Self::Full,
+            E::ReadOnlyFilesystem => Self::ReadOnly,
+            E::PermissionDenied => Self::Denied,
+            E::NotFound | E::StaleNetworkFileHandle => Self::Missing,
+            _ => Self::Io,
+        }
+    }
+}
+
+/// What a person can do about it.
+fn advice(error: &io::Error) -> &'static str {
+    match Kind::of(error) {
+        Kind::Full => "free space on the backup volume or make it larger",
+        Kind::ReadOnly => "mount the backup volume writable, or set backup.mode to read",
+        Kind::Denied => "give the user of this process (fsGroup in Kubernetes) access",
+        Kind::Missing => "check that the backup volume is mounted there",
+        _ => "check the backup volume",
+    }
+}

@@ -1,0 +1,106 @@
+//! File names in a backup directory. They are hints for people and for a cheap first choice; what a
+//! file is worth stands in its checked header. `frame` states their form.
+
+use std::hash::{BuildHasher as _, Hasher as _};
+
+use super::frame::Header;
+
+const BACKUP: &str = "seedcar-";
+const BACKUP_END: &str = ".backup";
+const DAMAGED_END: &str = ".backup.damaged";
+const TEMPORARY: &str = ".seedcar-tmp-";
+
+/// What a name says about a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    Backup,
+    Damaged,
+    Temporary,
+}
+
+/// The class of a name, or nothing when it is not one of ours.
+pub(super) fn class(name: &str) -> Option<Class> {
+    if name.starts_with(TEMPORARY) {
+        Some(Class::Temporary)
+    } else if !name.starts_with(BACKUP) {
+        None
+    } else if name.ends_with(BACKUP_END) {
+        Some(Class::Backup)
+    } else {
+        name.ends_with(DAMAGED_END).then_some(Class::Damaged)
+    }
+}
+
+/// True when the name claims to belong to the identity of this stem.
+pub(super) fn is_of(name: &str, stem: &str) -> bool {
+    let rest = name
+        .strip_prefix(TEMPORARY)
+        .or_else(|| name.strip_prefix(BACKUP));
+    rest.and_then(|rest| rest.strip_prefix(stem))
+        .is_some_and(|rest| rest.starts_with('-'))
+}
+
+/// A new name for a backup with this header.
+pub(super) fn backup(header: &Header) -> String {
+    format!(
+        "{BACKUP}{}-{}-{}-{}{BACKUP_END}",
+        header.identity.stem(),
+        header.confirmed.strftime("%Y%m%dT%H%M%SZ"),
+        header.index,
+        random()
+    )
+}
+
+/// A new name for a file that is being written.
+pub(super) fn temporary(stem: &str) -> String {
+    format!("{TEMPORARY}{stem}-{}", random())
+}
+
+/// The name of a backup that was set aside.
+pub(super) fn damaged(name: &str) -> String {
+    format!("{name}.damaged")
+}
+
+/// True when `name` is one path element, so that it cannot lead out of the directory.
+pub(super) fn is_plain(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(['/', '\0'])
+}
+
+/// 64 bits that no other writer draws. The standard library's hash keys come from the system's
+/// entropy, also in two replicas that started in the same instant.
+fn random() -> String {
+    let bits = std::hash::RandomState::new().build_hasher().finish();
+    format!("{bits:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Identity;
+
+    #[test]
+    fn names_say_whose_they_are() {
+        let stem = Identity::of_prefix("app/").stem();
+        let temp = temporary(&stem);
+        assert_eq!(class(&temp), Some(Class::Temporary));
+        let backup = format!("seedcar-{stem}-20261123T044341Z-7-00ff.backup");
+        assert_eq!(class(&backup), Some(Class::Backup));
+        assert_eq!(class(&damaged(&backup)), Some(Class::Damaged));
+        for name in [&temp, &backup, &damaged(&backup)] {
+            assert!(is_of(name, &stem), "{name}");
+            assert!(!is_of(name, &Identity::of_prefix("app2/").stem()), "{name}");
+            assert!(!is_of(name, &stem[..stem.len() - 1]), "{name}");
+        }
+        for other in ["", "seedcar", "lost+found", "x.backup", "seedcar-x.tmp"] {
+            assert_eq!(class(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn no_two_names_are_the_same() {
+        let mut names: Vec<_> = (0..1000).map(|_| temporary("s")).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 1000);
+    }
+}

@@ -1,0 +1,112 @@
+//! What a writer does with the older files of its own identity, once a new one has been read back.
+
+use std::time::{Duration, SystemTime};
+
+use super::keep::keep;
+use super::name::{self, Class};
+use super::volume::Op;
+use super::{Damage, Error, Identity, Kind, Refused, Sound, Store};
+
+/// How long a file must have been at rest before it is called damaged or left over: another replica
+/// may be writing it, a person may be copying it in. Compared with a file made at this moment on the
+/// same volume, because clocks differ.
+const AT_REST: Duration = Duration::from_secs(3600);
+
+/// How many damaged files are kept for whoever wants to look at them.
+const DAMAGED: usize = 3;
+
+/// The files of one identity.
+#[derive(Default)]
+struct Survey {
+    sound: Vec<Sound>,
+    refused: Vec<Refused>,
+    set_aside: Vec<String>,
+    temporary: Vec<String>,
+}
+
+impl Store {
+    /// Removes the backups of `identity` that need not be kept, sets damaged ones aside and sweeps
+    /// what dead writers left. `sound` was just read back; every other file is read to the end
+    /// before it counts, so that no damaged one takes a good one's place.
+    ///
+    /// Goes on after an error and returns the first, with the files that were refused.
+    pub(super) fn tidy(&self, identity: &Identity, sound: &Sound) -> (Vec<Refused>, Option<Error>) {
+        let mut survey = match self.survey(identity, sound) {
+            Ok(survey) => survey,
+            Err(error) => return (Vec::new(), Some(error)),
+        };
+        let mut outcome = Ok(());
+        let kept = keep(&survey.sound, &sound.name);
+        for file in &survey.sound {
+            if !kept.contains(file.name.as_str()) {
+                outcome = outcome.and(self.volume.remove(&file.name));
+            }
+        }
+        let certain = survey.refused.iter().any(|r| r.why.is_certain());
+        if certain || !survey.temporary.is_empty() {
+            outcome = outcome.and(self.sweep(identity, &mut survey));
+        }
+        survey.set_aside.sort();
+        for name in survey.set_aside.iter().rev().skip(DAMAGED) {
+            outcome = outcome.and(self.volume.remove(name));
+        }
+        (survey.refused, outcome.err())
+    }
+
+    fn survey(&self, identity: &Identity, sound: &Sound) -> Result<Survey, Error> {
+        let stem = identity.stem();
+        let mut survey = Survey::default();
+        for name in self.volume.names(|name| name::is_of(name, &stem))? {
+            match name::class(&name) {
+                Some(Class::Temporary) => survey.temporary.push(name),
+                Some(Class::Damaged) => survey.set_aside.push(name),
+                Some(Class::Backup) if name != sound.name => match self.sound(&name) {
+                    Ok(other) if other.header.identity == *identity => survey.sound.push(other),
+                    Ok(_) | Err(Damage::Gone) => {}
+                    Err(why) => survey.refused.push(Refused { name, why }),
+                },
+                Some(Class::Backup) | None => {}
+            }
+        }
+        survey.sound.push(sound.clone());
+        Ok(survey)
+    }
+
+    /// Handles what only counts when it has been at rest: damaged and left-over files.
+    fn sweep(&self, identity: &Identity, survey: &mut Survey) -> Result<(), Error> {
+        let now = self.now(identity)?;
+        let at_rest = |name: &str| {
+            let opened = self.volume.open_file(name);
+            let age = opened
+                .ok()
+                .and_then(|o| now.duration_since(o.modified).ok());
+            age.is_some_and(|age| age >= AT_REST)
+        };
+        let mut outcome = Ok(());
+        for name in survey.temporary.iter().filter(|name| at_rest(name)) {
+            outcome = outcome.and(self.volume.remove(name));
+        }
+        for Refused { name, why } in &survey.refused {
+            if why.is_certain() && at_rest(name) {
+                let aside = name::damaged(name);
+                match self.volume.rename(name, &aside) {
+                    Ok(()) => survey.set_aside.push(aside),
+                    // Another replica was faster.
+                    Err(error) if error.kind() == Kind::Missing => {}
+                    Err(error) => outcome = outcome.and(Err(error)),
+                }
+            }
+        }
+        outcome
+    }
+
+    /// The volume's own time: that of a file just made on it.
+    fn now(&self, identity: &Identity) -> Result<SystemTime, Error> {
+        let name = name::temporary(&identity.stem());
+        let made = self.volume.create(&name)?;
+        let time = made.metadata().and_then(|meta| meta.modified());
+        self.volume.remove(&name)?;
+        let op = Op::Create;
+        time.map_err(|source| Error::File { op, name, source })
+    }
+}
