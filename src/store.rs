@@ -11,6 +11,7 @@
 
 mod damage;
 mod error;
+pub mod export;
 mod find;
 pub mod frame;
 mod identity;
