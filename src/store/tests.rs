@@ -1,6 +1,8 @@
 //! What all tests of the store share: a directory, and files in it that were made by hand.
 
 mod find;
+mod full;
+mod race;
 mod write;
 
 use super::name::Class;
