@@ -45,11 +45,8 @@ const CLOSE: char = '\u{2}';
 fn the_embedded_consul_answers_every_question_as_the_real_one_does() {
     let real = Consul::start(Kind::Real);
     let embedded = Consul::start(Kind::Embedded);
-    let questions: Vec<&Question> = reading::QUESTIONS
-        .iter()
-        .chain(writing::QUESTIONS)
-        .chain(blocking::QUESTIONS)
-        .collect();
+    let questions: Vec<&Question> =
+        reading::QUESTIONS.iter().chain(writing::QUESTIONS).chain(blocking::QUESTIONS).collect();
     let mut failed = 0;
     for (number, question) in questions.iter().enumerate() {
         if let Err(difference) = compare(question, number, &real, &embedded) {
@@ -57,10 +54,7 @@ fn the_embedded_consul_answers_every_question_as_the_real_one_does() {
             eprintln!("--- {}\n{difference}", question.name);
         }
     }
-    eprintln!(
-        "{} questions, {failed} answered differently",
-        questions.len()
-    );
+    eprintln!("{} questions, {failed} answered differently", questions.len());
     assert_eq!(failed, 0, "questions answered differently");
     assert!(questions.len() >= 60, "the table has shrunk");
 }
@@ -95,12 +89,7 @@ fn compare(
 
 impl<'a> Asker<'a> {
     fn new(consul: &'a Consul, prefix: String) -> Self {
-        Self {
-            consul,
-            prefix,
-            transcript: String::new(),
-            names: Vec::new(),
-        }
+        Self { consul, prefix, transcript: String::new(), names: Vec::new() }
     }
 
     /// Asks the question in an empty store and returns what was said, ready to compare.
@@ -182,10 +171,7 @@ impl<'a> Asker<'a> {
     }
 
     fn block(&mut self, index: u64, target: &str, happens: impl FnOnce(&Self)) {
-        let _ = write!(
-            self.transcript,
-            "blocked on {target} at {OPEN}{index}{CLOSE}: "
-        );
+        let _ = write!(self.transcript, "blocked on {target} at {OPEN}{index}{CLOSE}: ");
         let joint = if target.contains('?') { '&' } else { '?' };
         let target = format!("{target}{joint}index={index}&wait={}ms", WAIT.as_millis());
         let addr = self.consul.addr();
@@ -197,14 +183,7 @@ impl<'a> Asker<'a> {
             Err(_) => {
                 happens(self);
                 let answer = told.recv().expect("the thread is gone");
-                (
-                    if asked.elapsed() < WAIT {
-                        "woken"
-                    } else {
-                        "after the full wait"
-                    },
-                    answer,
-                )
+                (if asked.elapsed() < WAIT { "woken" } else { "after the full wait" }, answer)
             }
         };
         self.note(how);
@@ -228,9 +207,7 @@ impl<'a> Asker<'a> {
     /// Creates a session and returns its id, which the transcript does not show.
     fn session(&mut self) -> String {
         let answer = self.send("PUT", "/v1/session/create", br#"{"LockDelay":"0s"}"#);
-        let id = answer
-            .json()
-            .and_then(|said| Some(said["ID"].as_str()?.to_owned()));
+        let id = answer.json().and_then(|said| Some(said["ID"].as_str()?.to_owned()));
         let id = id.expect("no session");
         self.call(&id, "<session>");
         id
@@ -257,15 +234,8 @@ fn header_line((name, value): &(String, String)) -> Option<String> {
 fn marked(body: &str) -> String {
     let mut out = String::new();
     let mut rest = body;
-    let before = [
-        "\"CreateIndex\":",
-        "\"ModifyIndex\":",
-        "current modify index ",
-    ];
-    while let Some(at) = before
-        .iter()
-        .filter_map(|text| Some(rest.find(text)? + text.len()))
-        .min()
+    let before = ["\"CreateIndex\":", "\"ModifyIndex\":", "current modify index "];
+    while let Some(at) = before.iter().filter_map(|text| Some(rest.find(text)? + text.len())).min()
     {
         let digits = rest[at..].bytes().take_while(u8::is_ascii_digit).count();
         out += &format!("{}{OPEN}{}{CLOSE}", &rest[..at], &rest[at..at + digits]);
@@ -278,12 +248,8 @@ fn marked(body: &str) -> String {
 fn ranked(transcript: &str) -> String {
     let pieces: Vec<&str> = transcript.split([OPEN, CLOSE]).collect();
     let number = |piece: &str| piece.parse::<u64>().ok().filter(|index| *index > 1);
-    let mut indexes: Vec<u64> = pieces
-        .iter()
-        .skip(1)
-        .step_by(2)
-        .filter_map(|piece| number(piece))
-        .collect();
+    let mut indexes: Vec<u64> =
+        pieces.iter().skip(1).step_by(2).filter_map(|piece| number(piece)).collect();
     indexes.sort_unstable();
     indexes.dedup();
     let piece = |(at, piece): (usize, &&str)| match number(piece) {

@@ -39,11 +39,7 @@ pub struct Consul {
 
 enum Inner {
     Real(Agent),
-    Embedded {
-        running: Option<Running>,
-        kv: KvHandle,
-        faults: Faults,
-    },
+    Embedded { running: Option<Running>, kv: KvHandle, faults: Faults },
 }
 
 // === impl Consul ===
@@ -59,16 +55,8 @@ impl Consul {
                 let faults = Faults::default();
                 let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
                 let running = Some(serve(addr, &kv, &faults));
-                let inner = Mutex::new(Inner::Embedded {
-                    running,
-                    kv,
-                    faults,
-                });
-                Self {
-                    addr,
-                    token: None,
-                    inner,
-                }
+                let inner = Mutex::new(Inner::Embedded { running, kv, faults });
+                Self { addr, token: None, inner }
             }
         }
     }
@@ -91,11 +79,8 @@ impl Consul {
         let mut agent = Agent::new();
         agent.configure(None, &[], 1, &extra);
         agent.spawn();
-        let consul = Self {
-            addr: agent.addr(),
-            token: None,
-            inner: Mutex::new(Inner::Real(agent)),
-        };
+        let consul =
+            Self { addr: agent.addr(), token: None, inner: Mutex::new(Inner::Real(agent)) };
         if extra.get("acl").is_none() {
             consul.wait_writable();
         }
@@ -142,18 +127,12 @@ impl Consul {
     }
 
     fn headers(&self) -> Vec<(&str, &str)> {
-        self.token
-            .as_deref()
-            .map(|token| ("X-Consul-Token", token))
-            .into_iter()
-            .collect()
+        self.token.as_deref().map(|token| ("X-Consul-Token", token)).into_iter().collect()
     }
 
     #[track_caller]
     fn must(&self, method: &str, target: &str, body: &[u8]) -> Answer {
-        let answer = self
-            .ask(method, target, body)
-            .expect("Consul does not answer");
+        let answer = self.ask(method, target, body).expect("Consul does not answer");
         assert_eq!(answer.status, 200, "{method} {target}: {}", answer.text());
         answer
     }
@@ -197,9 +176,7 @@ impl Consul {
     #[track_caller]
     pub fn get(&self, key: &str) -> Option<Vec<u8>> {
         let target = format!("{}?raw", path_of(key));
-        let answer = self
-            .ask("GET", &target, b"")
-            .expect("Consul does not answer");
+        let answer = self.ask("GET", &target, b"").expect("Consul does not answer");
         match answer.status {
             200 => Some(answer.body),
             404 => None,
@@ -211,9 +188,7 @@ impl Consul {
     #[track_caller]
     pub fn index(&self, prefix: &str) -> u64 {
         let target = format!("{}?keys&separator=/", path_of(prefix));
-        let answer = self
-            .ask("GET", &target, b"")
-            .expect("Consul does not answer");
+        let answer = self.ask("GET", &target, b"").expect("Consul does not answer");
         answer.index().expect("no index")
     }
 
@@ -240,11 +215,7 @@ impl Consul {
         self.kill();
         match &mut *lock(&self.inner) {
             Inner::Real(agent) => agent.spawn(),
-            Inner::Embedded {
-                running,
-                kv,
-                faults,
-            } => {
+            Inner::Embedded { running, kv, faults } => {
                 *running = Some(serve(self.addr, kv, faults));
             }
         }
@@ -283,12 +254,8 @@ impl Consul {
     pub fn set_policy(&self, name: &str, rules: &str) {
         let body = json!({"Name": name, "Rules": rules});
         let known = self.ask("GET", &format!("/v1/acl/policy/name/{name}"), b"");
-        let id = known
-            .ok()
-            .and_then(|answer| Some(answer.json()?["ID"].as_str()?.to_owned()));
-        let target = id.map_or("/v1/acl/policy".to_owned(), |id| {
-            format!("/v1/acl/policy/{id}")
-        });
+        let id = known.ok().and_then(|answer| Some(answer.json()?["ID"].as_str()?.to_owned()));
+        let target = id.map_or("/v1/acl/policy".to_owned(), |id| format!("/v1/acl/policy/{id}"));
         self.must("PUT", &target, body.to_string().as_bytes());
     }
 
@@ -296,10 +263,7 @@ impl Consul {
     pub fn create_token(&self, policies: &[&str]) -> String {
         let policies: Vec<Value> = policies.iter().map(|name| json!({"Name": name})).collect();
         let body = json!({"Policies": policies}).to_string();
-        let answer = self
-            .must("PUT", "/v1/acl/token", body.as_bytes())
-            .json()
-            .expect("no JSON");
+        let answer = self.must("PUT", "/v1/acl/token", body.as_bytes()).json().expect("no JSON");
         answer["SecretID"].as_str().expect("no secret").to_owned()
     }
 
@@ -307,10 +271,7 @@ impl Consul {
     pub fn delete_token(&self, secret: &str) {
         let headers = [("X-Consul-Token", secret)];
         let own = request(self.addr, "GET", "/v1/acl/token/self", &headers, b"");
-        let own = own
-            .ok()
-            .and_then(|answer| answer.json())
-            .expect("no such token");
+        let own = own.ok().and_then(|answer| answer.json()).expect("no such token");
         let accessor = own["AccessorID"].as_str().expect("no accessor");
         self.must("DELETE", &format!("/v1/acl/token/{accessor}"), b"");
     }
@@ -326,14 +287,9 @@ impl Consul {
 
 fn serve(addr: SocketAddr, kv: &KvHandle, faults: &Faults) -> Running {
     // A killed server's sockets may linger for a moment.
-    let server = eventually("the port is free again", Duration::from_secs(5), || {
-        Server::bind(addr).ok()
-    });
-    server
-        .with_kv(kv.clone())
-        .with_faults(faults.clone())
-        .spawn()
-        .expect("no thread")
+    let server =
+        eventually("the port is free again", Duration::from_secs(5), || Server::bind(addr).ok());
+    server.with_kv(kv.clone()).with_faults(faults.clone()).spawn().expect("no thread")
 }
 
 /// The path of a key; each byte that is not plain is escaped.

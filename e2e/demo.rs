@@ -25,10 +25,7 @@ fn it_plays_on_a_real_consul_and_deletes_its_prefix() {
     let consul = Consul::start(Kind::Real);
     consul.put("theirs", "untouched");
     assert_played(&demo(&["--consul", &consul.addr().to_string()]));
-    let keys = consul
-        .ask("GET", "/v1/kv/?keys", b"")
-        .expect("Consul answers")
-        .text();
+    let keys = consul.ask("GET", "/v1/kv/?keys", b"").expect("Consul answers").text();
     assert_eq!(keys.split_whitespace().collect::<String>(), "[\"theirs\"]");
 }
 
@@ -42,21 +39,12 @@ fn a_play_that_cannot_be_checked_does_not_end_well() {
 #[test]
 fn keep_stays_up_until_interrupted_and_cleans_up() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_seedcar"));
-    let mut child = command
-        .args(["demo", "--keep"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("start");
-    let lines = BufReader::new(child.stdout.take().expect("piped"))
-        .lines()
-        .map_while(Result::ok);
+    let mut child = command.args(["demo", "--keep"]).stdout(Stdio::piped()).spawn().expect("start");
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
     let mut scratch = None;
     for line in lines {
         if let Some(path) = line.trim().strip_prefix("cat ") {
-            assert_eq!(
-                std::fs::read_to_string(path).expect("readable"),
-                "good to see you"
-            );
+            assert_eq!(std::fs::read_to_string(path).expect("readable"), "good to see you");
             scratch = path.split("/volume/").next().map(str::to_owned);
         }
         if line.trim().starts_with("ls ") {
@@ -71,10 +59,7 @@ fn keep_stays_up_until_interrupted_and_cleans_up() {
 
 fn demo(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_seedcar"));
-    command
-        .arg("demo")
-        .args(args)
-        .env_remove("CONSUL_HTTP_TOKEN");
+    command.arg("demo").args(args).env_remove("CONSUL_HTTP_TOKEN");
     command.output().expect("run the demo")
 }
 

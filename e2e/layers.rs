@@ -38,9 +38,7 @@ fn each_file_imports_only_lower_layers() {
     let mut wrong = Vec::new();
     for (module, file, text) in sources() {
         for imported in imports(&text) {
-            let known = ALLOWED
-                .iter()
-                .any(|(from, to, _)| *from == module && *to == imported);
+            let known = ALLOWED.iter().any(|(from, to, _)| *from == module && *to == imported);
             if imported != module && !known && layer(&imported) >= layer(&module) {
                 wrong.push(format!("{} imports {imported}", file.display()));
             }
@@ -62,11 +60,7 @@ fn mechanisms_never_import_each_other() {
     for (module, file, text) in sources() {
         if mechanisms.contains(&module.as_str()) {
             for imported in imports(&text) {
-                assert!(
-                    is_free(&module, &imported),
-                    "{} imports {imported}",
-                    file.display()
-                );
+                assert!(is_free(&module, &imported), "{} imports {imported}", file.display());
             }
         }
     }
@@ -87,26 +81,13 @@ fn each_outside_thing_has_one_owner() {
 #[test]
 fn the_forbidden_is_absent() {
     for (_, file, text) in sources() {
-        for word in [
-            "#[tokio::main]",
-            "tokio::fs",
-            "panic = \"abort\"",
-            "lazy_static",
-            "todo!(",
-        ] {
-            assert!(
-                !code(&text).any(|l| l.contains(word)),
-                "{} has {word}",
-                file.display()
-            );
+        for word in ["#[tokio::main]", "tokio::fs", "panic = \"abort\"", "lazy_static", "todo!("] {
+            assert!(!code(&text).any(|l| l.contains(word)), "{} has {word}", file.display());
         }
     }
     let manifest = fs::read_to_string(src().join("../Cargo.toml")).unwrap();
     let settings = manifest.lines().filter(|line| !line.starts_with('#'));
-    assert!(
-        !settings.clone().any(|line| line.contains("\"abort\"")),
-        "unwinding is a promise"
-    );
+    assert!(!settings.clone().any(|line| line.contains("\"abort\"")), "unwinding is a promise");
 }
 
 #[test]
@@ -133,11 +114,8 @@ fn imports(text: &str) -> Vec<String> {
             None => vec![rest],
         };
         for name in names {
-            let name: String = name
-                .trim()
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect();
+            let name: String =
+                name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             if !name.is_empty() {
                 found.insert(name, ());
             }
@@ -169,9 +147,7 @@ fn top_level(group: &str) -> Vec<&str> {
 
 /// The lines of code: no comments, nothing from the first test module on.
 fn code(text: &str) -> impl Iterator<Item = &str> {
-    let until_tests = text
-        .lines()
-        .take_while(|line| !line.starts_with("#[cfg(test)]"));
+    let until_tests = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
     until_tests.filter(|line| !line.trim_start().starts_with("//"))
 }
 
@@ -182,12 +158,7 @@ fn sources() -> Vec<(String, PathBuf, String)> {
     files.sort();
     let of = |file: PathBuf| {
         let path = file.strip_prefix(src()).unwrap();
-        let module = path
-            .components()
-            .next()
-            .unwrap()
-            .as_os_str()
-            .to_string_lossy();
+        let module = path.components().next().unwrap().as_os_str().to_string_lossy();
         let module = module.trim_end_matches(".rs").to_owned();
         let text = fs::read_to_string(&file).unwrap();
         (module, file, text)

@@ -14,9 +14,7 @@ fn the_generated_tables_have_not_drifted() {
         ("exits", exit::markdown()),
         ("metrics", metrics::markdown()),
     ];
-    let new = tables.iter().fold(old.clone(), |text, (name, table)| {
-        replace(&text, name, table)
-    });
+    let new = tables.iter().fold(old.clone(), |text, (name, table)| replace(&text, name, table));
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, &new).unwrap();
     } else {
@@ -30,10 +28,7 @@ fn every_command_is_in_the_readme() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     for command in seedcar::cli::Cli::command().get_subcommands() {
         let name = format!("seedcar {}", command.get_name());
-        assert!(
-            command.get_name() == "version" || text.contains(&name),
-            "{name}"
-        );
+        assert!(command.get_name() == "version" || text.contains(&name), "{name}");
     }
 }
 

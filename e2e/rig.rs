@@ -59,11 +59,7 @@ impl Pod {
     /// A pod without a source or a Consul.
     pub fn bare() -> Self {
         let shm = Path::new("/dev/shm");
-        let volume = if shm.is_dir() {
-            TempDir::new_in(shm)
-        } else {
-            TempDir::new()
-        };
+        let volume = if shm.is_dir() { TempDir::new_in(shm) } else { TempDir::new() };
         let scratch = TempDir::new().expect("a scratch directory");
         std::fs::create_dir(scratch.path().join("backup")).expect("a backup directory");
         Self {
@@ -123,20 +119,14 @@ impl Pod {
 
     /// Empties the tmpfs volume, as a new pod finds it.
     pub fn wipe_volume(&self) {
-        for entry in std::fs::read_dir(self.volume())
-            .expect("the volume")
-            .flatten()
-        {
+        for entry in std::fs::read_dir(self.volume()).expect("the volume").flatten() {
             std::fs::remove_dir_all(entry.path()).expect("wipe the volume");
         }
     }
 
     /// Valid backup files, oldest name first.
     pub fn backups(&self) -> Vec<PathBuf> {
-        let listed = std::fs::read_dir(self.backup())
-            .into_iter()
-            .flatten()
-            .flatten();
+        let listed = std::fs::read_dir(self.backup()).into_iter().flatten().flatten();
         let mut files: Vec<_> = listed
             .map(|entry| entry.path())
             .filter(|path| path.extension().is_some_and(|e| e == "backup"))
@@ -165,16 +155,11 @@ impl Pod {
 
     /// `seedcar run` with more arguments, started and serving its status.
     pub fn run(&self, args: &[&str]) -> Sidecar<'_> {
-        let log = self
-            .scratch
-            .path()
-            .join(format!("run-{}.log", fastrand::u32(..)));
+        let log = self.scratch.path().join(format!("run-{}.log", fastrand::u32(..)));
         let file = File::create(&log).expect("a log file");
         let args = [&["run", "--http", "127.0.0.1:0"], args].concat();
         let mut command = self.command(&args);
-        command
-            .stdout(file.try_clone().expect("a log file"))
-            .stderr(file);
+        command.stdout(file.try_clone().expect("a log file")).stderr(file);
         let child = command.spawn().expect("start seedcar");
         let addr = eventually("seedcar serves its status", SOON, || {
             let text = std::fs::read_to_string(&log).ok()?;
@@ -182,21 +167,13 @@ impl Pod {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
             line["address"].as_str()?.parse().ok()
         });
-        Sidecar {
-            pod: self,
-            child,
-            log,
-            addr,
-        }
+        Sidecar { pod: self, child, log, addr }
     }
 
     /// A command of seedcar with this pod's settings and nothing of our own environment.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_seedcar"));
-        command
-            .env_clear()
-            .envs(self.env.iter().cloned())
-            .stdin(Stdio::null());
+        command.env_clear().envs(self.env.iter().cloned()).stdin(Stdio::null());
         command.args(args);
         if takes_settings(args) {
             command.args(&self.args).arg("--backup").arg(self.backup());
@@ -211,10 +188,7 @@ impl Pod {
 
 /// Commands that only look take places, not sources.
 fn takes_settings(args: &[&str]) -> bool {
-    !matches!(
-        args.first(),
-        Some(&("status" | "healthcheck" | "wait" | "accept"))
-    )
+    !matches!(args.first(), Some(&("status" | "healthcheck" | "wait" | "accept")))
 }
 
 fn walk(at: &Path, path: &str, found: &mut BTreeMap<String, Vec<u8>>) {
@@ -238,9 +212,7 @@ fn walk(at: &Path, path: &str, found: &mut BTreeMap<String, Vec<u8>>) {
 impl Ended {
     /// The exit code; 128 and the signal where there was one.
     pub fn code(&self) -> i32 {
-        self.status
-            .code()
-            .unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
+        self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
     }
 
     /// Lines of the log with this event.
@@ -290,9 +262,7 @@ impl Sidecar<'_> {
     #[track_caller]
     pub fn shows(&self, path: &str, value: impl AsRef<[u8]>) {
         let what = format!("{path} holds the new value");
-        eventually(&what, SOON, || {
-            (self.pod.read(path)? == value.as_ref()).then_some(())
-        });
+        eventually(&what, SOON, || (self.pod.read(path)? == value.as_ref()).then_some(()));
     }
 
     /// Waits until the only source is so.
@@ -304,9 +274,7 @@ impl Sidecar<'_> {
     /// Waits until everything works and is current.
     #[track_caller]
     pub fn until_fresh(&self) {
-        eventually("fresh", SOON, || {
-            (self.status().state == Health::Fresh).then_some(())
-        });
+        eventually("fresh", SOON, || (self.status().state == Health::Fresh).then_some(()));
     }
 
     /// Lines of the log with this event.
@@ -352,10 +320,6 @@ impl Drop for Sidecar<'_> {
 }
 
 fn events(log: &str, event: &str) -> Vec<serde_json::Value> {
-    let lines = log
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
-    lines
-        .filter(|line: &serde_json::Value| line["event"] == event)
-        .collect()
+    let lines = log.lines().filter_map(|line| serde_json::from_str(line).ok());
+    lines.filter(|line: &serde_json::Value| line["event"] == event).collect()
 }

@@ -75,23 +75,12 @@ async fn livez(State(admin): State<Admin>) -> Response {
 
 async fn startupz(State(admin): State<Admin>) -> Response {
     let started = admin.reporter.is_started();
-    verdict(
-        started,
-        if started { "ok" } else { "not seeded yet" }.to_owned(),
-    )
+    verdict(started, if started { "ok" } else { "not seeded yet" }.to_owned())
 }
 
 async fn readyz(State(admin): State<Admin>) -> Response {
     let ready = admin.reporter.is_ready();
-    verdict(
-        ready,
-        if ready {
-            "ok"
-        } else {
-            "not seeded, or stopping"
-        }
-        .to_owned(),
-    )
+    verdict(ready, if ready { "ok" } else { "not seeded, or stopping" }.to_owned())
 }
 
 async fn status(State(admin): State<Admin>) -> Response {
@@ -101,27 +90,13 @@ async fn status(State(admin): State<Admin>) -> Response {
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     for (name, pulse) in admin.pulses.iter() {
-        admin
-            .reporter
-            .metrics
-            .raise(Id::ThreadRestarts, &[name], pulse.restarts() as f64);
+        admin.reporter.metrics.raise(Id::ThreadRestarts, &[name], pulse.restarts() as f64);
     }
     let text = admin.reporter.metrics();
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 fn verdict(good: bool, text: String) -> Response {
-    let code = if good {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let code = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, text + "\n").into_response()
 }

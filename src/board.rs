@@ -123,15 +123,8 @@ pub struct Failure {
 impl Board {
     /// A board with empty lines for `count` sources.
     pub fn new(count: usize) -> Self {
-        let state = State {
-            sources: vec![Source::default(); count],
-            ..State::default()
-        };
-        Self {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-            version: watch::Sender::new(0),
-        }
+        let state = State { sources: vec![Source::default(); count], ..State::default() };
+        Self { state: Mutex::new(state), changed: Condvar::new(), version: watch::Sender::new(0) }
     }
 
     /// Looks at the board.
@@ -221,20 +214,14 @@ impl Source {
     pub fn baseline(&self) -> Option<Baseline> {
         let published = self.published.as_ref();
         published
-            .map(|p| Baseline {
-                digest: p.digest,
-                keys: p.keys,
-                index: p.index,
-            })
+            .map(|p| Baseline { digest: p.digest, keys: p.keys, index: p.index })
             .or(self.backup_baseline)
     }
 
     /// Whether a person has accepted this content.
     pub fn accepts(&self, digest: &Digest) -> bool {
         let hex = digest.hex();
-        self.accepted
-            .iter()
-            .any(|accepted| hex.starts_with(accepted.as_str()))
+        self.accepted.iter().any(|accepted| hex.starts_with(accepted.as_str()))
     }
 
     fn confirm(&mut self, new: Confirmation) -> bool {
@@ -247,10 +234,7 @@ impl Source {
         // Consul itself has spoken for what a backup or a stale read had brought.
         published.origin = Origin::Consul;
         published.stale = false;
-        if self
-            .confirmed
-            .is_none_or(|old| new.when >= old.when || old.digest != new.digest)
-        {
+        if self.confirmed.is_none_or(|old| new.when >= old.when || old.digest != new.digest) {
             self.confirmed = Some(new);
         }
         if new.how == Mechanism::Heartbeat {
@@ -272,11 +256,7 @@ impl Health {
     }
 
     fn bad(&mut self, failure: Failure, next: Option<Moment>) -> bool {
-        let news = self.up
-            || self
-                .last_error
-                .as_ref()
-                .is_none_or(|last| last.kind != failure.kind);
+        let news = self.up || self.last_error.as_ref().is_none_or(|last| last.kind != failure.kind);
         if self.up {
             (self.up, self.since) = (false, failure.at);
         }

@@ -142,12 +142,7 @@ Examples:
   seedcar wait --timeout 2m && exec my-service")]
 pub struct Wait {
     /// How long to wait before exit 75 [default: 60s]
-    #[arg(
-        long,
-        value_name = "PERIOD",
-        default_value = "60s",
-        hide_default_value = true
-    )]
+    #[arg(long, value_name = "PERIOD", default_value = "60s", hide_default_value = true)]
     pub timeout: Period,
     /// Where things are.
     #[command(flatten)]

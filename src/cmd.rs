@@ -49,10 +49,8 @@ pub fn last_words(termination_log: &Path, text: &str) {
 
 /// The file is never made here: elsewhere it is a name in `/dev`.
 fn leave_behind(termination_log: &Path, text: &str) {
-    if let Ok(mut file) = std::fs::OpenOptions::new()
-        .write(true)
-        .truncate(true)
-        .open(termination_log)
+    if let Ok(mut file) =
+        std::fs::OpenOptions::new().write(true).truncate(true).open(termination_log)
     {
         let _ = writeln!(file, "{text}");
     }

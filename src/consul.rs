@@ -117,11 +117,7 @@ impl Client {
         mechanism: Mechanism,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let agent = format!(
-            "seedcar/{} ({})",
-            env!("CARGO_PKG_VERSION"),
-            mechanism.word()
-        );
+        let agent = format!("seedcar/{} ({})", env!("CARGO_PKG_VERSION"), mechanism.word());
         Self {
             settings: settings.clone(),
             auth: auth::Auth::new(token.clone(), settings.auth.clone()),
@@ -136,14 +132,9 @@ impl Client {
     pub async fn list(&self, ask: List<'_>) -> Result<Listed, Error> {
         let sent = sys::now();
         let answer = self.list_inner(&ask, sent).await;
-        self.count(
-            answer
-                .as_ref()
-                .map(|listed| listed.reading.snapshot.keys() > 0),
-        );
+        self.count(answer.as_ref().map(|listed| listed.reading.snapshot.keys() > 0));
         if ask.block.is_none() && answer.is_ok() {
-            self.metrics
-                .observe(Id::ConsulDuration, &[], sys::now().since(sent));
+            self.metrics.observe(Id::ConsulDuration, &[], sys::now().since(sent));
         }
         answer
     }
@@ -167,10 +158,7 @@ impl Client {
             "Resource": "key", "Access": "read", "Segment": prefix.as_str(),
         }]);
         let path = format!("/v1/internal/acl/authorize?{}", self.scope());
-        let answer = self
-            .request(&path, Some(ask.to_string()), ANSWER)
-            .await
-            .ok()?;
+        let answer = self.request(&path, Some(ask.to_string()), ANSWER).await.ok()?;
         let body = body(answer, 64 * 1024).await.ok()?;
         let said: serde_json::Value = serde_json::from_slice(&body).ok()?;
         said.get(0)?.get("Allow")?.as_bool()
@@ -204,11 +192,7 @@ impl Client {
             mode: ask.mode,
             filtered: head.filtered,
         };
-        Ok(Listed {
-            reading,
-            size,
-            elapsed,
-        })
+        Ok(Listed { reading, size, elapsed })
     }
 
     async fn doorbell_inner(
@@ -235,11 +219,7 @@ impl Client {
             // The root of an empty store answers 200 with an empty list.
             found: found && body != b"[]",
         };
-        Ok(Rung {
-            bell,
-            sent,
-            date: head.date,
-        })
+        Ok(Rung { bell, sent, date: head.date })
     }
 
     /// One request: the address that answered last first, the others where it cannot be reached.
@@ -287,12 +267,7 @@ impl Client {
         if http.stamp.as_ref() != Some(&stamp) {
             let build = |address| tls::build(address, &self.settings.tls, &self.agent, CONNECT);
             let build = |address| Ok((build(address)?, tls::base_url(address, &self.settings.tls)));
-            let built = self
-                .settings
-                .addresses
-                .iter()
-                .map(build)
-                .collect::<Result<_, _>>();
+            let built = self.settings.addresses.iter().map(build).collect::<Result<_, _>>();
             http.clients = built.map_err(|text| Error::new(Kind::Tls, text))?;
             http.stamp = Some(stamp);
         }
@@ -312,11 +287,8 @@ impl Client {
             ("ns", &settings.namespace),
             ("partition", &settings.partition),
         ];
-        let set = named
-            .iter()
-            .filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        set.map(|(name, value)| format!("&{name}={}", encode(value)))
-            .collect()
+        let set = named.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        set.map(|(name, value)| format!("&{name}={}", encode(value))).collect()
     }
 
     fn count(&self, outcome: Result<bool, &Error>) {
@@ -325,11 +297,9 @@ impl Client {
             Ok(false) => "not_found",
             Err(error) => error.kind.outcome(),
         };
-        self.metrics
-            .count(Id::ConsulRequests, &[self.mechanism.word(), word]);
+        self.metrics.count(Id::ConsulRequests, &[self.mechanism.word(), word]);
         let reached = !matches!(outcome, Err(error) if error.kind.is_unreachable());
-        self.metrics
-            .set(Id::ConsulReachable, &[], f64::from(u8::from(reached)));
+        self.metrics.set(Id::ConsulReachable, &[], f64::from(u8::from(reached)));
     }
 }
 
@@ -350,17 +320,11 @@ impl Head {
         let index = text(headers, "x-consul-index").and_then(|t| t.parse().ok());
         let index = index
             .ok_or_else(|| Error::new(Kind::Malformed, "no X-Consul-Index in the answer".into()))?;
-        let date = headers
-            .get(DATE)
-            .and_then(|d| httpdate::parse_http_date(d.to_str().ok()?).ok());
+        let date = headers.get(DATE).and_then(|d| httpdate::parse_http_date(d.to_str().ok()?).ok());
         let seconds = |t: std::time::SystemTime| t.duration_since(std::time::UNIX_EPOCH).ok();
         let date = date.and_then(seconds).map(|d| d.as_secs() as i64);
         let filtered = text(headers, "x-consul-results-filtered-by-acls") == Some("true");
-        Ok(Self {
-            index,
-            date: date.unwrap_or_else(sys::wall_seconds),
-            filtered,
-        })
+        Ok(Self { index, date: date.unwrap_or_else(sys::wall_seconds), filtered })
     }
 }
 
@@ -370,14 +334,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// What `Retry-After` asks for, in seconds; its date form is not used by Consul.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-        .map(Duration::from_secs)
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Percent-encodes every byte but the unreserved ones and `/` (RFC 3986, section 2.3). Consul decodes
@@ -419,11 +376,7 @@ async fn body(answer: Response, limit: u64) -> Result<Vec<u8>, Error> {
     let keep = |chunk: &[u8]| {
         bytes.extend_from_slice(chunk);
         let fits = bytes.len() as u64 <= limit;
-        if fits {
-            Ok(())
-        } else {
-            Err(Error::from(Malformed::TooLarge(0)))
-        }
+        if fits { Ok(()) } else { Err(Error::from(Malformed::TooLarge(0))) }
     };
     each_chunk(answer, keep).await?;
     Ok(bytes)

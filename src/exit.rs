@@ -49,58 +49,31 @@ pub const ALL: [Row; 10] = [
     row(Exit::Ok, "ok", "done, or stopped as told"),
     row(Exit::Internal, "internal", "a mistake in seedcar itself"),
     row(Exit::Usage, "usage", "the command line makes no sense"),
-    row(
-        Exit::BackupDamaged,
-        "backup_damaged",
-        "Consul is down and every backup is damaged",
-    ),
+    row(Exit::BackupDamaged, "backup_damaged", "Consul is down and every backup is damaged"),
     row(
         Exit::NothingToSeedFrom,
         "nothing_to_seed_from",
         "Consul is unreachable or the prefix is empty, and there is no backup",
     ),
     row(Exit::Panic, "panic", "a panic that could not be contained"),
-    row(
-        Exit::Volume,
-        "volume",
-        "the volume cannot be written, or is full",
-    ),
+    row(Exit::Volume, "volume", "the volume cannot be written, or is full"),
     row(
         Exit::NotMet,
         "not_met",
         "what `wait`, `healthcheck` or `status --check` asked for is not so",
     ),
-    row(
-        Exit::Denied,
-        "denied",
-        "an ACL or a file permission says no",
-    ),
-    row(
-        Exit::Config,
-        "config",
-        "the configuration has problems, all of them printed",
-    ),
+    row(Exit::Denied, "denied", "an ACL or a file permission says no"),
+    row(Exit::Config, "config", "the configuration has problems, all of them printed"),
 ];
 
 const fn row(exit: Exit, word: &'static str, meaning: &'static str) -> Row {
-    Row {
-        exit,
-        code: exit.code(),
-        word,
-        meaning,
-    }
+    Row { exit, code: exit.code(), word, meaning }
 }
 
 /// The table for the README.
 pub fn markdown() -> String {
     let mut text = String::from("| code | word | meaning |\n|---|---|---|\n");
-    for Row {
-        code,
-        word,
-        meaning,
-        ..
-    } in ALL
-    {
+    for Row { code, word, meaning, .. } in ALL {
         text.push_str(&format!("| {code} | `{word}` | {meaning} |\n"));
     }
     text
@@ -133,10 +106,7 @@ mod tests {
 
     #[test]
     fn the_table_has_every_exit_once_under_its_fixed_code() {
-        assert_eq!(
-            ALL.map(|row| row.code),
-            [0, 1, 2, 65, 69, 70, 73, 75, 77, 78]
-        );
+        assert_eq!(ALL.map(|row| row.code), [0, 1, 2, 65, 69, 70, 73, 75, 77, 78]);
         for row in ALL {
             assert_eq!(row.exit.code(), row.code);
             assert_eq!(row.exit.word(), row.word);

@@ -72,9 +72,7 @@ impl Heartbeat {
                 jittered(self.interval)
             }
             Err(error) => {
-                let pause = backoff
-                    .fail(error.trouble(), fastrand::f64())
-                    .min(self.interval);
+                let pause = backoff.fail(error.trouble(), fastrand::f64()).min(self.interval);
                 self.source.failed(&error, Mechanism::Heartbeat, pause);
                 pause
             }
@@ -91,14 +89,9 @@ impl Heartbeat {
             return;
         }
         tokio::time::sleep(MISSED_AFTER.min(self.interval)).await;
-        let seen = self
-            .source
-            .board
-            .read(|s| s.sources[self.source.at].watched_index);
+        let seen = self.source.board.read(|s| s.sources[self.source.at].watched_index);
         if seen < index {
-            self.source
-                .metrics
-                .count(Id::WatchMissed, &[&self.source.name]);
+            self.source.metrics.count(Id::WatchMissed, &[&self.source.name]);
             tracing::warn!(
                 event = "watch_missed",
                 source = self.source.name,

@@ -66,20 +66,13 @@ struct Keeper<'a> {
 /// Looks for the newest valid backup of each source and says on the board what it found.
 pub fn look(setup: &Setup, board: &Board) -> Vec<Found> {
     let found = match Store::open(&setup.dir, Access::Read, setup.limits) {
-        Ok(store) => setup
-            .sources
-            .iter()
-            .map(|(_, id)| look_one(&store, id))
-            .collect(),
+        Ok(store) => setup.sources.iter().map(|(_, id)| look_one(&store, id)).collect(),
         Err(error) => {
             let text = error.to_string();
             setup
                 .sources
                 .iter()
-                .map(|_| Found {
-                    error: Some(text.clone()),
-                    ..Found::default()
-                })
+                .map(|_| Found { error: Some(text.clone()), ..Found::default() })
                 .collect()
         }
     };
@@ -88,11 +81,8 @@ pub fn look(setup: &Setup, board: &Board) -> Vec<Found> {
         let Some((snapshot, backup)) = &found.best else {
             continue;
         };
-        let baseline = Baseline {
-            digest: snapshot.digest(),
-            keys: snapshot.keys(),
-            index: snapshot.index(),
-        };
+        let baseline =
+            Baseline { digest: snapshot.digest(), keys: snapshot.keys(), index: snapshot.index() };
         board.update(|state| {
             state.sources[at].backup_baseline = Some(baseline);
             state.sources[at].backup = Some(backup.clone());
@@ -103,18 +93,8 @@ pub fn look(setup: &Setup, board: &Board) -> Vec<Found> {
 
 /// Keeps backups until the board is closed.
 pub fn run(setup: &Setup, board: &Board, metrics: &Metrics, pulse: &Pulse) {
-    let keeping = setup
-        .sources
-        .iter()
-        .map(|_| Keeping::new(setup.delay))
-        .collect();
-    let mut keeper = Keeper {
-        setup,
-        board,
-        metrics,
-        store: None,
-        keeping,
-    };
+    let keeping = setup.sources.iter().map(|_| Keeping::new(setup.delay)).collect();
+    let mut keeper = Keeper { setup, board, metrics, store: None, keeping };
     let mut seen = 0;
     while !board.read(|state| state.closed) {
         pulse.tick(IDLE * 5);
@@ -131,16 +111,9 @@ pub fn run(setup: &Setup, board: &Board, metrics: &Metrics, pulse: &Pulse) {
 
 fn look_one(store: &Store, identity: &Identity) -> Found {
     match store.newest(identity) {
-        Err(error) => Found {
-            error: Some(error.to_string()),
-            ..Found::default()
-        },
+        Err(error) => Found { error: Some(error.to_string()), ..Found::default() },
         Ok(newest) => Found {
-            refused: newest
-                .refused
-                .iter()
-                .map(|r| (r.name.clone(), r.why.to_string()))
-                .collect(),
+            refused: newest.refused.iter().map(|r| (r.name.clone(), r.why.to_string())).collect(),
             best: newest.best.map(|backup| {
                 let on_board = backed_up(&backup.name, &backup.header);
                 (Arc::new(backup.snapshot), on_board)
@@ -246,12 +219,8 @@ impl Keeper<'_> {
         let date = jiff::Timestamp::from_second(date).unwrap_or_default();
         let setup = self.setup;
         let (name, identity) = &setup.sources[at];
-        let written = self
-            .store()?
-            .write(identity, snapshot, date, &sys::hostname())?;
-        let Sound {
-            name: file, header, ..
-        } = &written.sound;
+        let written = self.store()?.write(identity, snapshot, date, &sys::hostname())?;
+        let Sound { name: file, header, .. } = &written.sound;
         if written.new {
             tracing::info!(
                 event = "backup_written",
@@ -283,19 +252,14 @@ impl Keeper<'_> {
     /// Opened at first use and again after a failure: the volume may have been mounted anew.
     fn store(&mut self) -> Result<&Store, Error> {
         if self.store.is_none() {
-            let access = if self.setup.writes {
-                Access::Write
-            } else {
-                Access::Read
-            };
+            let access = if self.setup.writes { Access::Write } else { Access::Read };
             self.store = Some(Store::open(&self.setup.dir, access, self.setup.limits)?);
         }
         Ok(self.store.as_ref().expect("set above"))
     }
 
     fn well(&self, at: usize) {
-        self.board
-            .went_well(at, Mechanism::Backup, sys::now(), None);
+        self.board.went_well(at, Mechanism::Backup, sys::now(), None);
     }
 
     fn failed(&mut self, at: usize, error: &Error) {
@@ -304,11 +268,7 @@ impl Keeper<'_> {
         self.keeping[at].failed(now, fastrand::f64());
         self.count(at, "error");
         let kind = error.kind().word();
-        let failure = Failure {
-            kind,
-            text: error.to_string(),
-            at: now,
-        };
+        let failure = Failure { kind, text: error.to_string(), at: now };
         if self.board.failed(at, Mechanism::Backup, failure, None) {
             tracing::warn!(event = "backup_failed", source = self.setup.sources[at].0,
                 error_kind = kind, %error, "the backup volume failed; watch and heartbeat go on");
@@ -316,7 +276,6 @@ impl Keeper<'_> {
     }
 
     fn count(&self, at: usize, result: &str) {
-        self.metrics
-            .count(Id::BackupWrites, &[&self.setup.sources[at].0, result]);
+        self.metrics.count(Id::BackupWrites, &[&self.setup.sources[at].0, result]);
     }
 }

@@ -19,10 +19,7 @@ pub fn ask(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<(u16, String)> {
-    let authority = url
-        .strip_prefix("http://")
-        .unwrap_or(url)
-        .trim_end_matches('/');
+    let authority = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
     let address = authority.to_socket_addrs()?.next();
     let address = address.ok_or_else(|| io::Error::other("no such host"))?;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;

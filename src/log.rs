@@ -115,11 +115,7 @@ impl Lines {
         let time = &now[11..19];
         let word = level.as_str();
         if self.colour {
-            write!(
-                line,
-                "\x1b[2m{time}\x1b[0m \x1b[{paint}m{word:<5}\x1b[0m {}",
-                fields.message
-            )?;
+            write!(line, "\x1b[2m{time}\x1b[0m \x1b[{paint}m{word:<5}\x1b[0m {}", fields.message)?;
         } else {
             write!(line, "{time} {word:<5} {}", fields.message)?;
         }

@@ -41,22 +41,18 @@ fn dispatch(command: &Command) -> Exit {
         Command::Healthcheck(check) => with(Scope::Offline, &mut |c| {
             cmd::healthcheck::run(&check.url.clone().unwrap_or_else(|| c.http_url()))
         }),
-        Command::Wait(wait) => with(Scope::Offline, &mut |c| {
-            cmd::wait::run(&c.volume, wait.timeout.into())
-        }),
+        Command::Wait(wait) => {
+            with(Scope::Offline, &mut |c| cmd::wait::run(&c.volume, wait.timeout.into()))
+        }
         Command::Accept(accept) => with(Scope::Offline, &mut |c| {
             cmd::accept::run(&c.volume, &accept.digest, accept.source.as_deref())
         }),
-        Command::Backup(backup) => with(Scope::Offline, &mut |c| {
-            cmd::backup::run(c, &backup.action, out)
-        }),
-        Command::Config(args) => cmd::config::run(
-            &args.action,
-            &flags,
-            &env,
-            out,
-            &mut std::io::stderr().lock(),
-        ),
+        Command::Backup(backup) => {
+            with(Scope::Offline, &mut |c| cmd::backup::run(c, &backup.action, out))
+        }
+        Command::Config(args) => {
+            cmd::config::run(&args.action, &flags, &env, out, &mut std::io::stderr().lock())
+        }
         Command::Demo(demo) => cmd::demo::run(demo.keep, demo.consul.as_deref()),
         Command::Version => {
             println!("seedcar {}", env!("CARGO_PKG_VERSION"));

@@ -125,10 +125,7 @@ impl Kind {
 impl Default for Metrics {
     fn default() -> Self {
         let registry = Registry::new();
-        let families = TABLE
-            .iter()
-            .map(|metric| Family::register(metric, &registry))
-            .collect();
+        let families = TABLE.iter().map(|metric| Family::register(metric, &registry)).collect();
         Self { registry, families }
     }
 }
@@ -169,9 +166,7 @@ impl Metrics {
     /// Records a duration in seconds.
     pub fn observe(&self, id: Id, labels: &[&str], duration: std::time::Duration) {
         if let Family::Histogram(histogram) = &self.families[id as usize] {
-            histogram
-                .with_label_values(labels)
-                .observe(duration.as_secs_f64());
+            histogram.with_label_values(labels).observe(duration.as_secs_f64());
         }
     }
 
@@ -205,19 +200,14 @@ impl Family {
             Kind::Gauge => Self::Gauge(added(registry, GaugeVec::new(opts, labels).expect(sane))),
             Kind::Histogram(buckets) => {
                 let opts = HistogramOpts::from(opts).buckets(buckets.to_vec());
-                Self::Histogram(added(
-                    registry,
-                    HistogramVec::new(opts, labels).expect(sane),
-                ))
+                Self::Histogram(added(registry, HistogramVec::new(opts, labels).expect(sane)))
             }
         }
     }
 }
 
 fn added<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
-    registry
-        .register(Box::new(collector.clone()))
-        .expect("each name stands once in the table");
+    registry.register(Box::new(collector.clone())).expect("each name stands once in the table");
     collector
 }
 

@@ -7,9 +7,11 @@ pub mod audit;
 pub mod generation;
 pub mod manifest;
 pub mod persist;
+mod tell;
 #[cfg(test)]
 mod tests;
 pub mod tree;
+mod upkeep;
 pub mod volume;
 
 use std::collections::VecDeque;
@@ -94,10 +96,7 @@ struct Current {
 impl Inbox {
     /// Slots for `count` sources.
     pub fn new(count: usize) -> Self {
-        Self {
-            slots: Slots::new(count),
-            audit: AtomicBool::new(false),
-        }
+        Self { slots: Slots::new(count), audit: AtomicBool::new(false) }
     }
 
     /// Hands over; the newer of two stays.
@@ -119,10 +118,7 @@ impl Publisher {
     pub fn open(setup: Setup, board: Arc<Board>, metrics: Arc<Metrics>) -> Result<Self, Error> {
         let volume = Volume::open(&setup.path)?;
         if !volume.is_tmpfs {
-            tracing::warn!(
-                event = "not_tmpfs",
-                "the volume is no tmpfs: values will be on a disk"
-            );
+            tracing::warn!(event = "not_tmpfs", "the volume is no tmpfs: values will be on a disk");
         }
         let current = volume.current();
         generation::sweep(&volume, current.as_deref())?;
@@ -187,10 +183,7 @@ impl Publisher {
         if self.is_complete() {
             until = until.min(self.not_before);
         }
-        if self
-            .board
-            .read(|s| s.sources.iter().any(|s| s.hold.is_some()))
-        {
+        if self.board.read(|s| s.sources.iter().any(|s| s.hold.is_some())) {
             until = until.min(now + ACCEPT_POLL);
         }
         until.since(now)
@@ -253,16 +246,9 @@ impl Publisher {
 
     fn publish_failed(&mut self, error: Error, now: Moment) {
         self.metrics.count(Id::PublishErrors, &[error.kind()]);
-        let failure = Failure {
-            kind: error.kind(),
-            text: error.to_string(),
-            at: now,
-        };
+        let failure = Failure { kind: error.kind(), text: error.to_string(), at: now };
         let news = self.board.update(|state| {
-            let news = state
-                .volume_error
-                .as_ref()
-                .is_none_or(|old| old.kind != failure.kind);
+            let news = state.volume_error.as_ref().is_none_or(|old| old.kind != failure.kind);
             state.volume_error = Some(failure);
             news
         });
@@ -279,10 +265,7 @@ impl Publisher {
             self.not_before = now + GAP;
             return Ok(());
         };
-        let snapshots: Vec<_> = contents
-            .iter()
-            .map(|(snapshot, _)| snapshot.clone())
-            .collect();
+        let snapshots: Vec<_> = contents.iter().map(|(snapshot, _)| snapshot.clone()).collect();
         let plan = self.plan(&snapshots);
         let changes = self.make(plan, &contents, now, false)?;
         self.announce(contents, changes, now);
@@ -305,13 +288,8 @@ impl Publisher {
     }
 
     fn plan(&self, snapshots: &[Arc<Snapshot>]) -> Plan {
-        let layers: Vec<Layer<'_>> = self
-            .setup
-            .sources
-            .iter()
-            .zip(snapshots)
-            .map(|((_, p), s)| (p, &**s))
-            .collect();
+        let layers: Vec<Layer<'_>> =
+            self.setup.sources.iter().zip(snapshots).map(|((_, p), s)| (p, &**s)).collect();
         Plan::make(&layers)
     }
 
@@ -319,19 +297,11 @@ impl Publisher {
     /// the same content tells what its files are: then they can be linked, and the keys that became
     /// none be named.
     fn learn_current_plan(&mut self) {
-        if self
-            .current
-            .as_ref()
-            .is_none_or(|c| c.generation.plan.is_some())
-        {
+        if self.current.as_ref().is_none_or(|c| c.generation.plan.is_some()) {
             return;
         }
         let snapshots: Option<Vec<_>> = self.board.read(|state| {
-            state
-                .sources
-                .iter()
-                .map(|s| s.published.as_ref()?.snapshot.clone())
-                .collect()
+            state.sources.iter().map(|s| s.published.as_ref()?.snapshot.clone()).collect()
         });
         let plan = snapshots.map(|snapshots| self.plan(&snapshots));
         let of_current = |p: &Plan| {
@@ -358,11 +328,7 @@ impl Publisher {
         let name = generation_name();
         let tree = plan.tree_digest();
         let manifest = self.manifest(&name, tree, contents);
-        let previous = self
-            .current
-            .as_ref()
-            .map(|c| &c.generation)
-            .filter(|_| !afresh);
+        let previous = self.current.as_ref().map(|c| &c.generation).filter(|_| !afresh);
         if generation::check_room(&self.volume, &plan, previous).is_err() {
             // The old generations are in the way of the new: readers of them open again.
             while let Some((_, old)) = self.retired.pop_front() {
@@ -375,11 +341,7 @@ impl Publisher {
         generation::swap(&self.volume, &name)?;
         self.link_names(&plan);
         self.report_skipped(&plan);
-        let generation = Generation {
-            name,
-            fd,
-            plan: Some(plan),
-        };
+        let generation = Generation { name, fd, plan: Some(plan) };
         let old = self.current.replace(Current { generation, tree });
         if let Some(old) = old {
             self.retired.push_back((now, old.generation.name));
@@ -398,225 +360,11 @@ impl Publisher {
         let blocked = self.blocked.clone();
         self.board.update(|state| state.volume_error = blocked);
     }
-
-    fn manifest(
-        &self,
-        name: &str,
-        tree: Digest,
-        contents: &[(Arc<Snapshot>, Option<Content>)],
-    ) -> Manifest {
-        let boot = sys::boot_id();
-        let part = |(i, (snapshot, pending)): (usize, &(Arc<Snapshot>, Option<Content>))| {
-            let (name, prefix) = &self.setup.sources[i];
-            let published = self.board.read(|s| s.sources[i].published.clone());
-            let confirmed = self.board.read(|s| s.sources[i].confirmed);
-            let (origin, stale, when, date) = match (pending, published) {
-                (Some(c), _) => (c.origin, c.stale, c.marks.sent, c.date),
-                (None, Some(p)) => match confirmed.filter(|c| c.digest == p.digest) {
-                    Some(c) => (p.origin, p.stale, c.when, c.date),
-                    None => (p.origin, p.stale, p.marks.sent, p.date),
-                },
-                (None, None) => (Origin::None, false, Moment::default(), 0),
-            };
-            Part {
-                name: name.clone(),
-                prefix: prefix.to_string(),
-                index: snapshot.index(),
-                digest: snapshot.digest(),
-                keys: snapshot.keys(),
-                bytes: snapshot.bytes(),
-                origin,
-                stale,
-                confirmed: persist::rfc3339(date),
-                confirmed_boottime: when,
-                boot: boot.clone(),
-            }
-        };
-        let sources = contents.iter().enumerate().map(part).collect();
-        let published = persist::rfc3339(sys::wall_seconds());
-        Manifest {
-            schema: 1,
-            generation: name.to_owned(),
-            published,
-            tree,
-            sources,
-        }
-    }
-
-    fn announce(
-        &mut self,
-        contents: Vec<(Arc<Snapshot>, Option<Content>)>,
-        changes: Changes,
-        now: Moment,
-    ) {
-        let at = sys::now();
-        let name = self.current.as_ref().map(|c| c.generation.name.clone());
-        self.board.update(|state| {
-            for (i, (_, content)) in contents.iter().enumerate() {
-                let Some(content) = content else { continue };
-                let source = &mut state.sources[i];
-                source.published = Some(content.published(at));
-                source.confirmed = content.confirmation();
-                if content.how == Mechanism::Heartbeat {
-                    source.heartbeat_confirmed = content.confirmation();
-                }
-            }
-            state.generation = name;
-            state.volume_error = self.blocked.clone();
-            state.seeded = true;
-            state.seeded_at.get_or_insert(at);
-        });
-        for (i, (snapshot, content)) in contents.iter().enumerate() {
-            let Some(content) = content else { continue };
-            self.pending[i] = None;
-            persist::consume_accept(&self.volume, &self.board, &snapshot.digest());
-            tracing::info!(
-                event = "published",
-                source = self.setup.sources[i].0,
-                origin = content.origin.word(),
-                mechanism = content.how.word(),
-                index = snapshot.index(),
-                keys = snapshot.keys(),
-                bytes = snapshot.bytes(),
-                digest = snapshot.digest().short(),
-                added = changes.added,
-                updated = changes.updated,
-                removed = changes.removed,
-                duration_ms = at.since(now).as_millis() as u64,
-                "published"
-            );
-        }
-        let answered = contents
-            .iter()
-            .filter_map(|(_, c)| c.as_ref())
-            .map(|c| c.marks.answered);
-        if let Some(answered) = answered.max().filter(|a| *a > Moment::default()) {
-            self.metrics
-                .observe(Id::PublishDuration, &[], at.since(answered));
-        }
-        self.metrics
-            .add(Id::KeyChanges, &["added"], changes.added as f64);
-        self.metrics
-            .add(Id::KeyChanges, &["updated"], changes.updated as f64);
-        self.metrics
-            .add(Id::KeyChanges, &["removed"], changes.removed as f64);
-    }
-
-    /// Names the keys that became no file; the first hundred of each source.
-    fn report_skipped(&self, plan: &Plan) {
-        self.board.update(|state| {
-            for (i, source) in state.sources.iter_mut().enumerate() {
-                let mine = || plan.skipped.iter().filter(|s| s.layer == i);
-                source.skipped_total = mine().count();
-                source.skipped = mine()
-                    .take(100)
-                    .map(|s| (s.entry.key.to_string(), s.why))
-                    .collect();
-            }
-        });
-    }
-
-    /// Takes over a generation that another process published, if it is whole and of our sources.
-    fn adopt(&mut self, name: String) {
-        let Some(current) = self.try_adopt(name) else {
-            tracing::warn!(
-                event = "not_adopted",
-                "the volume holds a generation that is damaged or of other sources; it will be replaced"
-            );
-            return;
-        };
-        self.current = Some(current);
-    }
-
-    fn try_adopt(&mut self, name: String) -> Option<Current> {
-        let fd = volume::open_directory(&self.volume.live, &name).ok()?;
-        let file = volume::open_file(&fd, volume::MANIFEST).ok()?;
-        let manifest = Manifest::parse(&volume::read_whole(&file, 1 << 20).ok()?)?;
-        let ours = self
-            .setup
-            .sources
-            .iter()
-            .map(|(n, p)| (n.as_str(), p.as_str()));
-        if !manifest.is_of(ours) || audit::audit(fd.as_fd(), &manifest.tree).is_err() {
-            return None;
-        }
-        persist::adopt(&self.board, &manifest);
-        let generation = Generation {
-            name,
-            fd,
-            plan: None,
-        };
-        tracing::info!(
-            event = "adopted",
-            generation = generation.name,
-            "adopted what is published"
-        );
-        Some(Current {
-            generation,
-            tree: manifest.tree,
-        })
-    }
-
-    /// Compares the volume with what was published and puts it back where it differs.
-    fn audit(&mut self) {
-        let Some(current) = &self.current else { return };
-        let points_here = self.volume.current().as_deref() == Some(&*current.generation.name);
-        let damage = audit::audit(current.generation.fd.as_fd(), &current.tree).err();
-        if damage.is_some() || !points_here {
-            return self.repair();
-        }
-        // Links that somebody removed are set right in passing.
-        if let Some(plan) = current.generation.plan.clone() {
-            self.link_names(&plan);
-        }
-    }
-
-    /// Publishes the same content again, every file written afresh: what a link leads to may be the
-    /// very file that was changed.
-    fn repair(&mut self) {
-        let now = sys::now();
-        let Some(contents) = self.contents() else {
-            return;
-        };
-        let snapshots: Vec<_> = contents
-            .iter()
-            .map(|(snapshot, _)| snapshot.clone())
-            .collect();
-        let plan = self.plan(&snapshots);
-        match self.make(plan, &contents, now, true) {
-            Ok(_) => {
-                self.metrics.count(Id::Repairs, &[]);
-                tracing::warn!(
-                    event = "repaired",
-                    "the published tree had been changed; put back"
-                );
-                self.announce(contents, Changes::default(), now);
-            }
-            Err(error) => self.publish_failed(error, now),
-        }
-    }
-
-    /// Removes old generations.
-    fn collect(&mut self, now: Moment) {
-        while let Some((since, name)) = self.retired.front() {
-            if self.retired.len() < KEEP_COUNT && now.since(*since) < KEEP {
-                return;
-            }
-            if let Err(error) = volume::remove_tree(self.volume.live.as_fd(), name) {
-                tracing::warn!(event = "collect_failed", error_kind = error.kind(), %error, "an old generation stays");
-            }
-            self.retired.pop_front();
-        }
-    }
 }
 
 /// `..2026_11_23_04_43_41.<random>`: the form of Kubernetes' own, so that its tools recognise it.
 fn generation_name() -> String {
-    let now = jiff::Timestamp::now()
-        .strftime("%Y_%m_%d_%H_%M_%S")
-        .to_string();
-    let random: String = std::iter::repeat_with(fastrand::alphanumeric)
-        .take(10)
-        .collect();
+    let now = jiff::Timestamp::now().strftime("%Y_%m_%d_%H_%M_%S").to_string();
+    let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(10).collect();
     format!("..{now}.{random}")
 }

@@ -113,11 +113,7 @@ impl Seed {
         };
         self.source.answered(Mechanism::Seed, None);
         self.baseline_is_known().await;
-        match self
-            .source
-            .offer(&self.client, &listed.reading, Mechanism::Seed)
-            .await
-        {
+        match self.source.offer(&self.client, &listed.reading, Mechanism::Seed).await {
             Offered::Held(_) => {
                 Attempt::Held(self.source.board.read(|s| s.sources[self.source.at].hold))
             }
@@ -148,10 +144,7 @@ impl Seed {
     async fn is_fit(&self, stale: &Listed) -> bool {
         self.baseline_is_known().await;
         let snapshot = &stale.reading.snapshot;
-        let baseline = self
-            .source
-            .board
-            .read(|s| s.sources[self.source.at].baseline());
+        let baseline = self.source.board.read(|s| s.sources[self.source.at].baseline());
         snapshot.keys() > 0
             && baseline.is_none_or(|b| snapshot.index() >= b.index && snapshot.keys() >= b.keys)
     }
@@ -175,11 +168,7 @@ impl Seed {
         until(self.started + self.share()).await;
         let found = self.found().await;
         let has_backup = found[self.source.at].best.is_some();
-        if has_backup && !self.is_published() {
-            found
-        } else {
-            pending().await
-        }
+        if has_backup && !self.is_published() { found } else { pending().await }
     }
 
     /// What the backup volume holds, once it has answered; never where there is none.
@@ -223,21 +212,14 @@ impl Seed {
         self.backups.as_ref()?;
         let end = deadline(self.started + self.timeout);
         let found = tokio::time::timeout_at(end, self.found()).await.ok()?;
-        found[self.source.at]
-            .best
-            .is_some()
-            .then(|| self.fall_back(hold, &found))
+        found[self.source.at].best.is_some().then(|| self.fall_back(hold, &found))
     }
 
     fn fall_back(&self, hold: Option<Hold>, found: &[Found]) -> Filled {
-        let (snapshot, backup) = found[self.source.at]
-            .best
-            .as_ref()
-            .expect("asked for before falling back");
+        let (snapshot, backup) =
+            found[self.source.at].best.as_ref().expect("asked for before falling back");
         let content = Content::from_backup(snapshot.clone(), backup.confirmed, Moment::default());
-        self.source
-            .inbox
-            .put(self.source.at, Offer::instead_of(hold, content));
+        self.source.inbox.put(self.source.at, Offer::instead_of(hold, content));
         let age_s = sys::wall_seconds() - backup.confirmed;
         tracing::warn!(
             event = "seeded_from_backup",
@@ -264,23 +246,16 @@ impl Seed {
             Attempt::Failed(error) if matches!(error.kind, Kind::Denied | Kind::Token) => {
                 (format!("Consul denies it ({error})"), Exit::Denied)
             }
-            Attempt::Failed(error) => (
-                format!("Consul is unreachable ({error})"),
-                Exit::NothingToSeedFrom,
-            ),
-            Attempt::Held(Some(Hold {
-                reason: Reason::Empty,
-                ..
-            })) => {
+            Attempt::Failed(error) => {
+                (format!("Consul is unreachable ({error})"), Exit::NothingToSeedFrom)
+            }
+            Attempt::Held(Some(Hold { reason: Reason::Empty, .. })) => {
                 let why = "the prefix is empty (or the token may not see it; --allow-empty if it is meant to be)";
                 (why.to_owned(), Exit::NothingToSeedFrom)
             }
             Attempt::Held(hold) => {
                 let reason = hold.map_or("refused", |hold| hold.reason.word());
-                (
-                    format!("Consul's answer is refused ({reason})"),
-                    Exit::NothingToSeedFrom,
-                )
+                (format!("Consul's answer is refused ({reason})"), Exit::NothingToSeedFrom)
             }
             Attempt::Accepted => ("the volume was not written".to_owned(), Exit::Volume),
         };

@@ -47,10 +47,7 @@ pub struct Signals {
 impl Signals {
     /// Starts catching. Needs a runtime; errors are those of sigaction(2).
     pub fn catch() -> std::io::Result<Self> {
-        let (term, int) = (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        );
+        let (term, int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         Ok(Self { term, int })
     }
 

@@ -31,16 +31,8 @@ impl<T> Slots<T> {
     /// As many empty slots.
     pub fn new(count: usize) -> Self {
         let values = (0..count).map(|_| None).collect();
-        let state = State {
-            values,
-            rung: false,
-            closed: false,
-            busy: false,
-        };
-        Self {
-            state: Mutex::new(state),
-            bell: Condvar::new(),
-        }
+        let state = State { values, rung: false, closed: false, busy: false };
+        Self { state: Mutex::new(state), bell: Condvar::new() }
     }
 
     /// Puts a value into slot `at`. `merge` decides what stays when one is still there.
@@ -85,10 +77,7 @@ impl<T> Slots<T> {
         let slots = state.values.iter_mut().enumerate();
         let values: Vec<_> = slots.filter_map(|(at, v)| Some((at, v.take()?))).collect();
         state.busy = !values.is_empty();
-        Taken {
-            values,
-            closed: state.closed,
-        }
+        Taken { values, closed: state.closed }
     }
 
     /// A panic elsewhere leaves the slots as they were: each change is one assignment.

@@ -170,18 +170,9 @@ impl Reporter {
         let state = self.board.read(Clone::clone);
         let named = self.config.sources.iter().zip(&state.sources);
         let sources: BTreeMap<_, _> = named
-            .map(|(c, s)| {
-                (
-                    c.name.clone(),
-                    self.source(c.prefix.as_str(), s, &state, now),
-                )
-            })
+            .map(|(c, s)| (c.name.clone(), self.source(c.prefix.as_str(), s, &state, now)))
             .collect();
-        let worst = sources
-            .values()
-            .map(|s| s.state)
-            .max()
-            .unwrap_or(Health::Seeding);
+        let worst = sources.values().map(|s| s.state).max().unwrap_or(Health::Seeding);
         Status {
             schema: 1,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -209,9 +200,8 @@ impl Reporter {
     fn source(&self, prefix: &str, source: &OnBoard, state: &State, now: Moment) -> Source {
         let published = source.published.as_ref();
         let confirmed = published.and_then(|p| source.confirmed.filter(|c| c.digest == p.digest));
-        let mechanisms = Mechanism::THREE
-            .iter()
-            .map(|m| (m.word().to_owned(), mechanism(source, *m)));
+        let mechanisms =
+            Mechanism::THREE.iter().map(|m| (m.word().to_owned(), mechanism(source, *m)));
         Source {
             prefix: prefix.to_owned(),
             state: judge(&facts(source, state), now, self.stale_after()),
@@ -233,15 +223,8 @@ impl Reporter {
                 since: wall(hold.since),
             }),
             skipped_total: source.skipped_total,
-            skipped: source
-                .skipped
-                .iter()
-                .map(|(k, w)| (k.clone(), w.word().to_owned()))
-                .collect(),
-            seed: source.seed.map(|(origin, d)| Seed {
-                origin,
-                duration: d.as_secs_f64(),
-            }),
+            skipped: source.skipped.iter().map(|(k, w)| (k.clone(), w.word().to_owned())).collect(),
+            seed: source.seed.map(|(origin, d)| Seed { origin, duration: d.as_secs_f64() }),
             mechanisms: mechanisms.collect(),
             backup: source.backup.as_ref().map(|b| Backup {
                 name: b.name.clone(),
@@ -284,11 +267,7 @@ impl Reporter {
         let set = |id, value: f64| m.set(id, &[name], value);
         let origin = source.published.as_ref().map_or(Origin::None, |p| p.origin);
         for each in Origin::ALL {
-            m.set(
-                Id::ServingOrigin,
-                &[name, each.word()],
-                flag(each == origin),
-            );
+            m.set(Id::ServingOrigin, &[name, each.word()], flag(each == origin));
         }
         for reason in Reason::ALL {
             let held = source.hold.is_some_and(|hold| hold.reason == reason);
@@ -342,16 +321,8 @@ impl Reporter {
     fn process_gauges(&self) {
         let m = &self.metrics;
         if let Ok(s) = rustix::fs::statvfs(&self.config.volume) {
-            m.set(
-                Id::VolumeCapacity,
-                &[],
-                s.f_blocks.saturating_mul(s.f_frsize) as f64,
-            );
-            m.set(
-                Id::VolumeAvailable,
-                &[],
-                s.f_bavail.saturating_mul(s.f_frsize) as f64,
-            );
+            m.set(Id::VolumeCapacity, &[], s.f_blocks.saturating_mul(s.f_frsize) as f64);
+            m.set(Id::VolumeAvailable, &[], s.f_bavail.saturating_mul(s.f_frsize) as f64);
         }
         let process = sys::Process::read();
         m.raise(Id::ProcessCpu, &[], process.cpu_seconds);
@@ -403,10 +374,7 @@ fn reason(sources: &BTreeMap<String, Source>, state: &State) -> String {
             reasons.push(format!("{name}: served from the backup"));
         }
         if let Some(held) = &source.held {
-            reasons.push(format!(
-                "{name}: an answer is held ({})",
-                held.reason.word()
-            ));
+            reasons.push(format!("{name}: an answer is held ({})", held.reason.word()));
         }
         let down = source.mechanisms.iter().filter(|(_, m)| m.enabled && !m.up);
         for (mechanism, state) in down {
@@ -433,11 +401,7 @@ fn mechanism(source: &OnBoard, which: Mechanism) -> MechanismState {
 }
 
 fn trouble(failure: &Failure) -> Trouble {
-    Trouble {
-        kind: failure.kind.to_owned(),
-        text: failure.text.clone(),
-        at: wall(failure.at),
-    }
+    Trouble { kind: failure.kind.to_owned(), text: failure.text.clone(), at: wall(failure.at) }
 }
 
 fn wall(moment: Moment) -> String {

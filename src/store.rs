@@ -141,15 +141,9 @@ impl Store {
     /// Opens the directory, once: whatever is mounted over it later is not seen. Errors when it is
     /// missing, not a directory or not accessible.
     pub fn open(dir: &Path, access: Access, limits: Limits) -> Result<Self, Error> {
-        let volume = Volume::open(dir).map_err(|source| Error::Open {
-            dir: dir.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            volume,
-            access,
-            limits,
-        })
+        let volume =
+            Volume::open(dir).map_err(|source| Error::Open { dir: dir.to_owned(), source })?;
+        Ok(Self { volume, access, limits })
     }
 
     /// Reads one file by its name, whoever it belongs to.
@@ -159,11 +153,7 @@ impl Store {
         }
         let opened = self.volume.open_file(name)?;
         let (header, snapshot) = frame::decode(opened.content(), opened.size, self.limits)?;
-        Ok(Backup {
-            name: name.to_owned(),
-            header,
-            snapshot,
-        })
+        Ok(Backup { name: name.to_owned(), header, snapshot })
     }
 
     /// Reads a file from the disk to its end and checks everything.
@@ -182,9 +172,7 @@ impl Limits {
     /// its name.
     pub fn file_bytes(self) -> u64 {
         let entries = self.max_keys.saturating_mul(frame::ENTRY + 1024);
-        self.max_bytes
-            .saturating_add(entries)
-            .saturating_add(frame::HEADER_MAX + 1024)
+        self.max_bytes.saturating_add(entries).saturating_add(frame::HEADER_MAX + 1024)
     }
 }
 
@@ -200,11 +188,7 @@ impl<S> Backup<S> {
 
 impl Sound {
     fn new(name: String, header: Header) -> Self {
-        Self {
-            name,
-            header,
-            snapshot: (),
-        }
+        Self { name, header, snapshot: () }
     }
 }
 
@@ -231,11 +215,7 @@ impl<S> Newest<S> {
 
 impl<S> Default for Newest<S> {
     fn default() -> Self {
-        Self {
-            best: None,
-            refused: Vec::new(),
-            foreign: 0,
-        }
+        Self { best: None, refused: Vec::new(), foreign: 0 }
     }
 }
 

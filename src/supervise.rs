@@ -33,8 +33,7 @@ pub struct Unit {
 impl Pulse {
     /// The thread is alive and will tick again within `patience`, whatever it waits for.
     pub fn tick(&self, patience: Duration) {
-        self.patience
-            .store(patience.as_nanos() as u64, Ordering::Relaxed);
+        self.patience.store(patience.as_nanos() as u64, Ordering::Relaxed);
         self.ticked.store(sys::now().0, Ordering::Relaxed);
     }
 
@@ -64,14 +63,8 @@ impl Unit {
         pulse.tick(Duration::from_secs(60));
         let shared = pulse.clone();
         let body = move || supervise(name, &drain, &shared, work);
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(body)?;
-        Ok(Self {
-            name,
-            pulse,
-            thread,
-        })
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body)?;
+        Ok(Self { name, pulse, thread })
     }
 
     /// Whether the thread has ended.
@@ -85,11 +78,7 @@ fn supervise(name: &str, drain: &Drain, pulse: &Pulse, work: impl Fn(&Pulse)) {
     while catch_unwind(AssertUnwindSafe(|| work(pulse))).is_err() && !drain.started() {
         pulse.restarts.fetch_add(1, Ordering::Relaxed);
         let pause = backoff.fail(Trouble::Passing, fastrand::f64());
-        tracing::error!(
-            event = "thread_panicked",
-            thread = name,
-            "panicked; starting it again"
-        );
+        tracing::error!(event = "thread_panicked", thread = name, "panicked; starting it again");
         pulse.tick(pause + Duration::from_secs(60));
         std::thread::sleep(pause);
     }
@@ -98,9 +87,7 @@ fn supervise(name: &str, drain: &Drain, pulse: &Pulse, work: impl Fn(&Pulse)) {
 /// A runtime for one thread. Dropped with `shutdown_background` by [`on_runtime`], because dropping
 /// it in place would wait for a hung name lookup.
 pub fn on_runtime<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     Ok(result)
@@ -110,10 +97,7 @@ pub fn on_runtime<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
 /// the strings they stumbled over, and those may be values.
 pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
-        let at = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let at = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(event = "panic", at, "panic");
     }));
 }

@@ -52,14 +52,12 @@ impl Source {
     /// The content that is published, if it is known here. Equal entries of the next answer are
     /// shared with it.
     pub fn previous(&self) -> Option<Arc<Snapshot>> {
-        self.board
-            .read(|s| s.sources[self.at].published.as_ref()?.snapshot.clone())
+        self.board.read(|s| s.sources[self.at].published.as_ref()?.snapshot.clone())
     }
 
     /// The digest of what is published.
     pub fn published_digest(&self) -> Option<Digest> {
-        self.board
-            .read(|s| Some(s.sources[self.at].published.as_ref()?.digest))
+        self.board.read(|s| Some(s.sources[self.at].published.as_ref()?.digest))
     }
 
     /// Asks for everything.
@@ -71,15 +69,7 @@ impl Source {
     ) -> Result<Listed, Error> {
         let previous = self.previous();
         let (prefix, caps, previous) = (&self.prefix, self.caps, previous.as_deref());
-        client
-            .list(List {
-                prefix,
-                mode,
-                block,
-                previous,
-                caps,
-            })
-            .await
+        client.list(List { prefix, mode, block, previous, caps }).await
     }
 
     /// Asks the doorbell.
@@ -109,11 +99,8 @@ impl Source {
     pub async fn read_all(&self, client: &Client) -> Result<Listed, Error> {
         let large = self.previous().is_some_and(|p| p.bytes() > DOORBELL_ABOVE);
         if large {
-            let Rung {
-                bell: Bell { index, found, .. },
-                sent,
-                ..
-            } = self.doorbell(client, None).await?;
+            let Rung { bell: Bell { index, found, .. }, sent, .. } =
+                self.doorbell(client, None).await?;
             if found {
                 let mut listed = self.fetch(client, index).await?;
                 if listed.reading.mode == Mode::Default {
@@ -136,8 +123,7 @@ impl Source {
             Verdict::Hold(hold) | Verdict::Confirm(hold) => self.hold(hold, how),
         };
         let (result, took) = (result_word(offered), reading.answered.since(reading.sent));
-        self.metrics
-            .count(Id::Syncs, &[&self.name, how.word(), result]);
+        self.metrics.count(Id::Syncs, &[&self.name, how.word(), result]);
         if how != Mechanism::Watch {
             self.metrics.observe(Id::SyncDuration, &[&self.name], took);
         }
@@ -155,11 +141,7 @@ impl Source {
             self.hold(Hold::too_large(keys, keys_now, before.as_ref(), now), how);
         }
         let kind = error.kind.outcome();
-        let failure = Failure {
-            kind,
-            text: error.text.clone(),
-            at: now,
-        };
+        let failure = Failure { kind, text: error.text.clone(), at: now };
         let news = self.board.failed(self.at, how, failure, Some(now + next));
         let (source, mechanism) = (self.name.as_str(), how.word());
         let backoff_ms = next.as_millis() as u64;
@@ -179,8 +161,7 @@ impl Source {
             let health = s.sources[self.at].health(how);
             !health.up && health.last_error.is_some()
         });
-        self.board
-            .went_well(self.at, how, now, next.map(|d| now + d));
+        self.board.went_well(self.at, how, now, next.map(|d| now + d));
         if was_down {
             tracing::info!(
                 event = "consul_recovered",
@@ -203,15 +184,7 @@ impl Source {
             let accepted = source.accepts(&candidate.digest);
             let (baseline, before) = (source.baseline(), source.hold);
             let (baseline, before) = (baseline.as_ref(), before.as_ref());
-            judge(
-                &self.policy,
-                baseline,
-                &candidate,
-                accepted,
-                before,
-                evidence,
-                sys::now(),
-            )
+            judge(&self.policy, baseline, &candidate, accepted, before, evidence, sys::now())
         })
     }
 
@@ -235,17 +208,12 @@ impl Source {
         // Known content goes to the publisher too: it ends a hold, and takes the place of an older
         // answer that still waits there to be published.
         self.inbox.put(self.at, Offer::accept(content));
-        if known {
-            Offered::Same
-        } else {
-            Offered::Changed
-        }
+        if known { Offered::Same } else { Offered::Changed }
     }
 
     fn hold(&self, hold: Hold, how: Mechanism) -> Offered {
         let before = self.board.read(|s| s.sources[self.at].hold);
-        self.metrics
-            .count(Id::HeldAnswers, &[&self.name, hold.reason.word()]);
+        self.metrics.count(Id::HeldAnswers, &[&self.name, hold.reason.word()]);
         if before != Some(hold) {
             self.inbox.put(self.at, Offer::hold(hold));
             let digest = hold.digest.map(|d| d.short()).unwrap_or_default();

@@ -15,17 +15,13 @@ pub fn now() -> Moment {
 
 /// Now on the wall clock, seconds since 1970. Only for what people and other machines read.
 pub fn wall_seconds() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs() as i64)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
 }
 
 /// The wall-clock time of a moment, seconds since 1970 with a fraction. It moves when the wall clock
 /// is set; the moment does not.
 pub fn wall_of(moment: Moment) -> f64 {
-    let wall = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     wall.as_secs_f64() - now().since(moment).as_secs_f64()
 }
 
@@ -38,10 +34,7 @@ pub fn boot_id() -> String {
 
 /// The host's name, which in a pod is the pod's.
 pub fn hostname() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Keeps the heap small: one arena, and large blocks returned to the kernel when freed. glibc raises
@@ -69,10 +62,7 @@ pub fn trim_heap() {
 /// No core dump may carry values or the token.
 pub fn forbid_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
     // Refused only where the limit is already lower.
     let _ = setrlimit(Resource::Core, none);
 }

@@ -115,9 +115,7 @@ impl FromStr for Period {
             total = sum.ok_or(PeriodError::TooLong)?;
             (rest, units) = (after, &units[at + 1..]);
         }
-        (total <= Self::MAX.0)
-            .then_some(Self(total))
-            .ok_or(PeriodError::TooLong)
+        (total <= Self::MAX.0).then_some(Self(total)).ok_or(PeriodError::TooLong)
     }
 }
 
@@ -160,9 +158,7 @@ fn first_part(text: &str) -> Result<(u64, &str, &str), PeriodError> {
     if digits.is_empty() {
         return Err(PeriodError::Malformed);
     }
-    let letters = rest
-        .find(|c: char| !c.is_ascii_alphabetic())
-        .unwrap_or(rest.len());
+    let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
     match rest.split_at(letters) {
         ("", "") => Err(PeriodError::NoUnit),
         (unit, after) => {
@@ -203,10 +199,7 @@ impl FromStr for Bytes {
         let size = SIZES.iter().find(|(name, _)| *name == unit);
         let (_, size) = size.ok_or(BytesError::Unit)?;
         let count: u64 = digits.parse().map_err(|_| BytesError::TooLarge)?;
-        count
-            .checked_mul(*size)
-            .map(Self)
-            .ok_or(BytesError::TooLarge)
+        count.checked_mul(*size).map(Self).ok_or(BytesError::TooLarge)
     }
 }
 
@@ -290,11 +283,7 @@ mod tests {
         ] {
             assert_eq!(period(typed), Err(why), "{typed:?}");
         }
-        assert_eq!(
-            period("9223372036854ms").as_deref(),
-            Ok("9223372036854ms"),
-            "the longest"
-        );
+        assert_eq!(period("9223372036854ms").as_deref(), Ok("9223372036854ms"), "the longest");
     }
 
     #[test]

@@ -111,10 +111,7 @@ impl Watch {
             Ask::Fetch(index) => source.fetch(client, index).await,
             Ask::Peek => return source.doorbell(client, None).await.map(Answer::Bell),
             Ask::Ring(index) => {
-                return source
-                    .doorbell(client, block(index))
-                    .await
-                    .map(Answer::Bell);
+                return source.doorbell(client, block(index)).await.map(Answer::Bell);
             }
             Ask::Read | Ask::Pause(_) => source.list(client, Mode::Default, None).await,
         }
@@ -133,10 +130,7 @@ impl Watch {
             return self.count("index_reset");
         }
         let woken = answer.elapsed < self.wait - self.wait / 16 && ask != Ask::Read;
-        let offered = self
-            .source
-            .offer(&self.client, &listed.reading, Mechanism::Watch)
-            .await;
+        let offered = self.source.offer(&self.client, &listed.reading, Mechanism::Watch).await;
         let now = sys::now();
         round.follow.offered(offered, now);
         if offered == Offered::Same && woken {
@@ -145,14 +139,8 @@ impl Watch {
         if !matches!(offered, Offered::Held(_)) {
             round.last = Some((listed.reading.snapshot.digest(), listed.reading.marks()));
         }
-        self.source
-            .board
-            .update(|s| s.sources[self.source.at].watched_index = answer.index);
-        self.count(if offered == Offered::Changed {
-            "changed"
-        } else {
-            "unchanged"
-        });
+        self.source.board.update(|s| s.sources[self.source.at].watched_index = answer.index);
+        self.count(if offered == Offered::Changed { "changed" } else { "unchanged" });
     }
 
     fn rung(&self, round: &mut Round, ask: Ask, rung: &Rung) {
@@ -162,12 +150,7 @@ impl Watch {
         match (usable, round.last) {
             (Use::Confirm, Some((digest, marks))) => {
                 let how = Mechanism::Watch;
-                let confirmation = Confirmation {
-                    digest,
-                    when: rung.sent,
-                    date: rung.date,
-                    how,
-                };
+                let confirmation = Confirmation { digest, when: rung.sent, date: rung.date, how };
                 if !self.source.confirm(confirmation) && self.is_overtaken(&marks) {
                     // Somebody published something else meanwhile: one of us is wrong.
                     round.follow.reread();
@@ -198,8 +181,6 @@ impl Watch {
     }
 
     fn count(&self, result: &str) {
-        self.source
-            .metrics
-            .count(Id::WatchRequests, &[&self.source.name, result]);
+        self.source.metrics.count(Id::WatchRequests, &[&self.source.name, result]);
     }
 }

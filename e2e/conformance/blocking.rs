@@ -8,22 +8,13 @@ type Event = fn(&Asker);
 /// The table.
 pub const QUESTIONS: &[Question] = &[
     // A prefix that has keys.
-    Question {
-        name: "a value changes",
-        ask: |a| on_tree(a, |a| a.set("p/b", "2")),
-    },
-    Question {
-        name: "nothing happens",
-        ask: |a| on_tree(a, |_| ()),
-    },
+    Question { name: "a value changes", ask: |a| on_tree(a, |a| a.set("p/b", "2")) },
+    Question { name: "nothing happens", ask: |a| on_tree(a, |_| ()) },
     Question {
         name: "only flags change",
         ask: |a| on_tree(a, |a| drop(a.quietly("PUT", "p/b?flags=9", "1"))),
     },
-    Question {
-        name: "a key appears",
-        ask: |a| on_tree(a, |a| a.set("p/new/deep", "1")),
-    },
+    Question { name: "a key appears", ask: |a| on_tree(a, |a| a.set("p/new/deep", "1")) },
     Question {
         name: "a key is deleted",
         ask: |a| on_tree(a, |a| drop(a.quietly("DELETE", "p/b", ""))),
@@ -36,10 +27,7 @@ pub const QUESTIONS: &[Question] = &[
         name: "everything is deleted",
         ask: |a| on_tree(a, |a| drop(a.quietly("DELETE", "p/?recurse", ""))),
     },
-    Question {
-        name: "the same value is written",
-        ask: |a| on_tree(a, |a| a.set("p/b", "1")),
-    },
+    Question { name: "the same value is written", ask: |a| on_tree(a, |a| a.set("p/b", "1")) },
     Question {
         name: "a missing key is deleted",
         ask: |a| on_tree(a, |a| drop(a.quietly("DELETE", "p/none", ""))),
@@ -48,26 +36,12 @@ pub const QUESTIONS: &[Question] = &[
         name: "a check-and-set fails",
         ask: |a| on_tree(a, |a| drop(a.quietly("PUT", "p/b?cas=1", "2"))),
     },
-    Question {
-        name: "a stranger is written",
-        ask: |a| on_tree(a, |a| a.set("q/1", "1")),
-    },
-    Question {
-        name: "a sibling by name is written",
-        ask: |a| on_tree(a, |a| a.set("px/1", "1")),
-    },
-    Question {
-        name: "the folder's own name is written",
-        ask: |a| on_tree(a, |a| a.set("p", "1")),
-    },
+    Question { name: "a stranger is written", ask: |a| on_tree(a, |a| a.set("q/1", "1")) },
+    Question { name: "a sibling by name is written", ask: |a| on_tree(a, |a| a.set("px/1", "1")) },
+    Question { name: "the folder's own name is written", ask: |a| on_tree(a, |a| a.set("p", "1")) },
     Question {
         name: "a transaction writes two keys",
-        ask: |a| {
-            on_tree(a, |a| {
-                a.consul
-                    .txn_set(&[(&a.key("p/b"), b"2"), (&a.key("q"), b"2")])
-            })
-        },
+        ask: |a| on_tree(a, |a| a.consul.txn_set(&[(&a.key("p/b"), b"2"), (&a.key("q"), b"2")])),
     },
     Question {
         name: "a deep value changes under ?keys",
@@ -116,23 +90,11 @@ pub const QUESTIONS: &[Question] = &[
         },
     },
     // A lock.
-    Question {
-        name: "a lock is taken and given back",
-        ask: locked,
-    },
-    Question {
-        name: "a session with a lock ends",
-        ask: session_ends,
-    },
-    Question {
-        name: "a locked key is written",
-        ask: locked_is_written,
-    },
+    Question { name: "a lock is taken and given back", ask: locked },
+    Question { name: "a session with a lock ends", ask: session_ends },
+    Question { name: "a locked key is written", ask: locked_is_written },
     // A prefix that has lost its keys.
-    Question {
-        name: "an emptied prefix, and a stranger appears",
-        ask: emptied,
-    },
+    Question { name: "an emptied prefix, and a stranger appears", ask: emptied },
     Question {
         name: "an emptied prefix, and a key comes back",
         ask: |a| {
@@ -163,14 +125,8 @@ pub const QUESTIONS: &[Question] = &[
             a.blocked("z/3/?recurse", |a| a.set("o/1", "2"));
         },
     },
-    Question {
-        name: "a missing prefix among neighbours",
-        ask: neighbours,
-    },
-    Question {
-        name: "a missing prefix, and a neighbour goes",
-        ask: neighbour_goes,
-    },
+    Question { name: "a missing prefix among neighbours", ask: neighbours },
+    Question { name: "a missing prefix, and a neighbour goes", ask: neighbour_goes },
     Question {
         name: "a missing prefix, and the next call",
         ask: |a| {
@@ -238,10 +194,7 @@ pub const QUESTIONS: &[Question] = &[
         },
     },
     // The server.
-    Question {
-        name: "a snapshot is given back",
-        ask: restored,
-    },
+    Question { name: "a snapshot is given back", ask: restored },
     Question {
         name: "the server is killed, and comes back with its data",
         ask: |a| {
@@ -296,18 +249,10 @@ fn on_tree(a: &mut Asker, event: Event) {
 fn locked(a: &mut Asker) {
     tree(a);
     let id = a.session();
-    a.blocked("p/?recurse", |a| {
-        drop(a.quietly("PUT", &format!("p/b?acquire={id}"), "1"))
-    });
-    a.blocked("p/?recurse", |a| {
-        drop(a.quietly("PUT", &format!("p/b?acquire={id}"), "1"))
-    });
-    a.blocked("p/?recurse", |a| {
-        drop(a.quietly("PUT", &format!("p/b?release={id}"), "1"))
-    });
-    a.blocked("p/?recurse", |a| {
-        drop(a.quietly("PUT", &format!("p/b?release={id}"), "1"))
-    });
+    a.blocked("p/?recurse", |a| drop(a.quietly("PUT", &format!("p/b?acquire={id}"), "1")));
+    a.blocked("p/?recurse", |a| drop(a.quietly("PUT", &format!("p/b?acquire={id}"), "1")));
+    a.blocked("p/?recurse", |a| drop(a.quietly("PUT", &format!("p/b?release={id}"), "1")));
+    a.blocked("p/?recurse", |a| drop(a.quietly("PUT", &format!("p/b?release={id}"), "1")));
 }
 
 fn session_ends(a: &mut Asker) {
@@ -359,9 +304,7 @@ fn neighbour_goes(a: &mut Asker) {
     a.blocked("abc/3?recurse", |a| drop(a.quietly("DELETE", "abe/1", "")));
     a.blocked("abc/3?recurse", |a| drop(a.quietly("DELETE", "x", "")));
     a.blocked("abc/3?recurse", |a| drop(a.quietly("DELETE", "abc/1", "")));
-    a.blocked("abc/3?recurse", |a| {
-        drop(a.quietly("DELETE", "abc/?recurse", ""))
-    });
+    a.blocked("abc/3?recurse", |a| drop(a.quietly("DELETE", "abc/?recurse", "")));
 }
 
 fn restored(a: &mut Asker) {

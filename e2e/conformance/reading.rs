@@ -54,10 +54,7 @@ pub const QUESTIONS: &[Question] = &[
             a.at("GET", "/v1/kv/?recurse", b"");
         },
     },
-    Question {
-        name: "a list with a folder marker and an empty value",
-        ask: a_tree_listed,
-    },
+    Question { name: "a list with a folder marker and an empty value", ask: a_tree_listed },
     Question {
         name: "an empty value, raw",
         ask: |a| {
@@ -68,10 +65,7 @@ pub const QUESTIONS: &[Question] = &[
             a.get("dir/");
         },
     },
-    Question {
-        name: "separators",
-        ask: separators,
-    },
+    Question { name: "separators", ask: separators },
     Question {
         name: "switches that are there with any value",
         ask: |a| {
@@ -118,16 +112,7 @@ pub const QUESTIONS: &[Question] = &[
         name: "indexes that are none",
         ask: |a| {
             a.set("a", "1");
-            for index in [
-                "abc",
-                "-1",
-                "+1",
-                "%2B1",
-                "0x1",
-                "1.5",
-                "18446744073709551616",
-                "%20",
-            ] {
+            for index in ["abc", "-1", "+1", "%2B1", "0x1", "1.5", "18446744073709551616", "%20"] {
                 a.get(&format!("a?index={index}"));
             }
         },
@@ -153,9 +138,7 @@ pub const QUESTIONS: &[Question] = &[
         name: "waits in every unit",
         ask: |a| {
             a.set("a", "1");
-            for wait in [
-                "1ns", "1us", "1ms", "1s", "1m", "1h", "1h1m1.5s", ".5s", "0", "-5s",
-            ] {
+            for wait in ["1ns", "1us", "1ms", "1s", "1m", "1h", "1h1m1.5s", ".5s", "0", "-5s"] {
                 a.get(&format!("a?index=1&wait={wait}"));
             }
         },
@@ -164,13 +147,7 @@ pub const QUESTIONS: &[Question] = &[
         name: "consistency modes",
         ask: |a| {
             a.set("a", "1");
-            for mode in [
-                "stale",
-                "consistent",
-                "leader",
-                "cached",
-                "stale&max_stale=1s",
-            ] {
+            for mode in ["stale", "consistent", "leader", "cached", "stale&max_stale=1s"] {
                 a.get(&format!("a?{mode}"));
             }
             a.get("a?stale&consistent");
@@ -183,14 +160,7 @@ pub const QUESTIONS: &[Question] = &[
         name: "other parameters",
         ask: |a| {
             a.set("a", "1");
-            for other in [
-                "dc=dc1",
-                "dc=nowhere",
-                "ns=default",
-                "partition=x",
-                "token=any",
-                "x;y",
-            ] {
+            for other in ["dc=dc1", "dc=nowhere", "ns=default", "partition=x", "token=any", "x;y"] {
                 a.get(&format!("a?{other}"));
             }
             a.get("a?index=%zz");
@@ -219,9 +189,8 @@ pub const QUESTIONS: &[Question] = &[
     Question {
         name: "unclean paths",
         ask: |a| {
-            for rest in [
-                "a//b", "./a", "../a", "%2e%2e/a", "%2Fa", "x%2F%2Fy", "a/..", "a/.", "/",
-            ] {
+            for rest in ["a//b", "./a", "../a", "%2e%2e/a", "%2Fa", "x%2F%2Fy", "a/..", "a/.", "/"]
+            {
                 a.get(rest);
                 a.put(rest, "v");
                 a.delete(rest);
@@ -236,15 +205,7 @@ pub const QUESTIONS: &[Question] = &[
     Question {
         name: "names that no URL may say",
         ask: |a| {
-            for name in [
-                "a%00",
-                "a%0A",
-                "a%09",
-                "a%7F",
-                "a%E2%80%8D",
-                "a%C2%A0",
-                "a%E2%80%A8",
-            ] {
+            for name in ["a%00", "a%0A", "a%09", "a%7F", "a%E2%80%8D", "a%C2%A0", "a%E2%80%A8"] {
                 a.get(name);
                 a.put(name, "v");
             }
@@ -272,9 +233,7 @@ pub const QUESTIONS: &[Question] = &[
         name: "the leader",
         ask: |a| {
             let leader = a.send("GET", "/v1/status/leader", b"");
-            let named = leader
-                .json()
-                .and_then(|said| Some(!said.as_str()?.is_empty()));
+            let named = leader.json().and_then(|said| Some(!said.as_str()?.is_empty()));
             a.note(&format!("{} {named:?}", leader.status));
         },
     },
@@ -308,13 +267,7 @@ fn a_tree_listed(a: &mut Asker) {
     a.set("k/b/d", "z");
     a.set("k/", "");
     a.set("k/e", "");
-    for query in [
-        "?recurse",
-        "?keys",
-        "?recurse&separator=/",
-        "/?recurse",
-        "b?recurse",
-    ] {
+    for query in ["?recurse", "?keys", "?recurse&separator=/", "/?recurse", "b?recurse"] {
         a.get(&format!("k/{query}"));
     }
     a.get("k?keys&separator=/");

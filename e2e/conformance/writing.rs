@@ -46,14 +46,8 @@ pub const QUESTIONS: &[Question] = &[
             a.at("DELETE", "/v1/kv/", b"");
         },
     },
-    Question {
-        name: "check and set",
-        ask: check_and_set,
-    },
-    Question {
-        name: "check and delete",
-        ask: check_and_delete,
-    },
+    Question { name: "check and set", ask: check_and_set },
+    Question { name: "check and delete", ask: check_and_delete },
     Question {
         name: "parameters that exclude each other",
         ask: |a| {
@@ -73,14 +67,8 @@ pub const QUESTIONS: &[Question] = &[
             a.get("none/?recurse");
         },
     },
-    Question {
-        name: "tombstones of single deletes",
-        ask: single_tombstones,
-    },
-    Question {
-        name: "tombstones of recursive deletes",
-        ask: tree_tombstones,
-    },
+    Question { name: "tombstones of single deletes", ask: single_tombstones },
+    Question { name: "tombstones of recursive deletes", ask: tree_tombstones },
     Question {
         name: "deleting the root",
         ask: |a| {
@@ -111,22 +99,12 @@ pub const QUESTIONS: &[Question] = &[
             a.set("x/1", "1");
             a.set("xx/1", "1");
             a.set("y/1", "1");
-            for rest in [
-                "x?recurse",
-                "x/?recurse",
-                "xx?keys",
-                "y/?recurse",
-                "?recurse",
-                "z?keys",
-            ] {
+            for rest in ["x?recurse", "x/?recurse", "xx?keys", "y/?recurse", "?recurse", "z?keys"] {
                 a.get(rest);
             }
         },
     },
-    Question {
-        name: "odd names in a URL",
-        ask: odd_names,
-    },
+    Question { name: "odd names in a URL", ask: odd_names },
     Question {
         name: "bytes that are no UTF-8",
         ask: |a| {
@@ -135,22 +113,10 @@ pub const QUESTIONS: &[Question] = &[
             a.get("a?keys");
         },
     },
-    Question {
-        name: "a value at and above the limit",
-        ask: value_limit,
-    },
-    Question {
-        name: "a transaction that writes",
-        ask: writing_txn,
-    },
-    Question {
-        name: "a transaction that reads",
-        ask: reading_txn,
-    },
-    Question {
-        name: "transactions that fail",
-        ask: failing_txns,
-    },
+    Question { name: "a value at and above the limit", ask: value_limit },
+    Question { name: "a transaction that writes", ask: writing_txn },
+    Question { name: "a transaction that reads", ask: reading_txn },
+    Question { name: "transactions that fail", ask: failing_txns },
     Question {
         name: "a transaction is all or nothing",
         ask: |a| {
@@ -170,24 +136,14 @@ pub const QUESTIONS: &[Question] = &[
             a.get("?recurse");
         },
     },
-    Question {
-        name: "a transaction of too many operations",
-        ask: large_txns,
-    },
-    Question {
-        name: "a transaction that is too long",
-        ask: long_txn,
-    },
+    Question { name: "a transaction of too many operations", ask: large_txns },
+    Question { name: "a transaction that is too long", ask: long_txn },
     Question {
         name: "bodies that are no transaction",
         ask: |a| {
-            for body in [
-                "{}",
-                "nope",
-                "",
-                "[{\"KV\":{\"Flags\":-1}}]",
-                "[{\"KV\":{\"Value\":\"!\"}}]",
-            ] {
+            for body in
+                ["{}", "nope", "", "[{\"KV\":{\"Flags\":-1}}]", "[{\"KV\":{\"Value\":\"!\"}}]"]
+            {
                 let answer = a.send("PUT", "/v1/txn", body.as_bytes());
                 // What follows is in Go's words.
                 let start = answer.text().starts_with("Failed to parse body: ");
@@ -211,14 +167,8 @@ pub const QUESTIONS: &[Question] = &[
             a.get("?keys&separator=/");
         },
     },
-    Question {
-        name: "a lock taken and given back",
-        ask: locks,
-    },
-    Question {
-        name: "a write to a locked key",
-        ask: write_to_locked,
-    },
+    Question { name: "a lock taken and given back", ask: locks },
+    Question { name: "a write to a locked key", ask: write_to_locked },
     Question {
         name: "locks that cannot be had",
         ask: |a| {
@@ -244,10 +194,7 @@ pub const QUESTIONS: &[Question] = &[
             a.put(&format!("a?acquire={id}"), "v");
         },
     },
-    Question {
-        name: "a snapshot given back",
-        ask: restore,
-    },
+    Question { name: "a snapshot given back", ask: restore },
 ];
 
 fn current(a: &Asker, key: &str) -> u64 {
@@ -291,13 +238,7 @@ fn single_tombstones(a: &mut Asker) {
         a.set(key, "v");
     }
     a.delete("k/b");
-    for rest in [
-        "k/?recurse",
-        "k/b?recurse",
-        "k/b",
-        "k/c/?recurse",
-        "k/c/?keys",
-    ] {
+    for rest in ["k/?recurse", "k/b?recurse", "k/b", "k/c/?recurse", "k/c/?keys"] {
         a.get(rest);
     }
     a.set("elsewhere", "v");
@@ -306,12 +247,7 @@ fn single_tombstones(a: &mut Asker) {
     a.delete("k/a");
     a.delete("k/c/d");
     a.set("elsewhere", "w");
-    for rest in [
-        "k/?recurse",
-        "k/?keys&separator=/",
-        "k/c/?recurse",
-        "k/c/x?recurse",
-    ] {
+    for rest in ["k/?recurse", "k/?keys&separator=/", "k/c/?recurse", "k/c/x?recurse"] {
         a.get(rest);
     }
 }
@@ -322,14 +258,7 @@ fn tree_tombstones(a: &mut Asker) {
     }
     a.delete("k/?recurse");
     a.set("other", "w");
-    for rest in [
-        "k/?recurse",
-        "k?recurse",
-        "k/c/?recurse",
-        "k/a",
-        "k/a?recurse",
-        "?recurse",
-    ] {
+    for rest in ["k/?recurse", "k?recurse", "k/c/?recurse", "k/a", "k/a?recurse", "?recurse"] {
         a.get(rest);
     }
     a.delete("k/?recurse");
@@ -384,9 +313,7 @@ fn writing_txn(a: &mut Asker) {
     ));
     a.get("t/?recurse");
     let index = current(a, "t/a");
-    a.txn(&format!(
-        r#"[{{"KV":{{"Verb":"check-index","Key":"~t/a","Index":{index}}}}}]"#
-    ));
+    a.txn(&format!(r#"[{{"KV":{{"Verb":"check-index","Key":"~t/a","Index":{index}}}}}]"#));
     let op = |verb| format!(r#"[{{"KV":{{"Verb":"{verb}","Key":"~t/a","Index":{index}}}}}]"#);
     a.txn(&op("cas"));
     a.txn(&op("delete-cas").replace(&index.to_string(), &current(a, "t/a").to_string()));

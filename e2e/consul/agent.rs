@@ -44,9 +44,7 @@ impl Cluster {
             agent.configure(Some(*own), &serf, servers, &json!({}));
             agent.spawn();
         }
-        let cluster = Self {
-            agents: agents.into_iter().map(Mutex::new).collect(),
-        };
+        let cluster = Self { agents: agents.into_iter().map(Mutex::new).collect() };
         cluster.wait_writable();
         cluster
     }
@@ -65,21 +63,13 @@ impl Cluster {
         let running = |agent: &&Mutex<Agent>| lock(agent).child.is_some();
         let said = self.agents.iter().filter(running).find_map(|agent| {
             let answer = request(lock(agent).addr(), "GET", "/v1/status/leader", &[], b"");
-            answer
-                .ok()?
-                .json()?
-                .as_str()
-                .filter(|leader| !leader.is_empty())
-                .map(str::to_owned)
+            answer.ok()?.json()?.as_str().filter(|leader| !leader.is_empty()).map(str::to_owned)
         })?;
         let position = self
             .agents
             .iter()
             .position(|agent| said == format!("127.0.0.1:{}", lock(agent).rpc))?;
-        lock(&self.agents[position])
-            .child
-            .is_some()
-            .then_some(position)
+        lock(&self.agents[position]).child.is_some().then_some(position)
     }
 
     /// Ends one server without warning.
@@ -122,16 +112,8 @@ impl Cluster {
 
 impl Agent {
     pub(super) fn new() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("consul-")
-            .tempdir()
-            .expect("no directory");
-        Self {
-            dir,
-            http: free_port(),
-            rpc: free_port(),
-            child: None,
-        }
+        let dir = tempfile::Builder::new().prefix("consul-").tempdir().expect("no directory");
+        Self { dir, http: free_port(), rpc: free_port(), child: None }
     }
 
     pub(super) fn addr(&self) -> SocketAddr {
@@ -151,10 +133,7 @@ impl Agent {
         extra: &Value,
     ) {
         let serf = own.unwrap_or_else(free_port);
-        let join: Vec<String> = others
-            .iter()
-            .map(|port| format!("127.0.0.1:{port}"))
-            .collect();
+        let join: Vec<String> = others.iter().map(|port| format!("127.0.0.1:{port}")).collect();
         let mut config = json!({
             "node_name": format!("n{}", self.http),
             "server": true,
@@ -227,9 +206,7 @@ impl Drop for Agent {
 }
 
 fn program() -> PathBuf {
-    let path = std::env::var_os("CONSUL_BIN")
-        .map(PathBuf::from)
-        .unwrap_or_default();
+    let path = std::env::var_os("CONSUL_BIN").map(PathBuf::from).unwrap_or_default();
     assert!(Path::is_file(&path), "run ./e2e/run, or set CONSUL_BIN");
     path
 }

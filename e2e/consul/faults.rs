@@ -57,21 +57,13 @@ const BLOCKED: &str = "/v1/kv/p/?recurse&index=1000&wait=1m";
 #[test]
 fn a_fixed_answer_takes_the_place_of_the_true_one() {
     let consul = consul();
-    consul
-        .faults()
-        .add(Requests::all(), Fault::too_many_requests(7));
+    consul.faults().add(Requests::all(), Fault::too_many_requests(7));
     let answer = get(consul.addr(), "", LIST).unwrap();
-    assert_eq!(
-        (answer.status, answer.header("retry-after")),
-        (429, Some("7"))
-    );
+    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("7")));
     consul.faults().clear();
     consul.faults().add(Requests::all(), Fault::no_leader());
     let answer = get(consul.addr(), "", LIST).unwrap();
-    assert_eq!(
-        (answer.status, answer.text().as_str()),
-        (500, "No cluster leader")
-    );
+    assert_eq!((answer.status, answer.text().as_str()), (500, "No cluster leader"));
     assert_eq!(answer.index(), None);
     consul.faults().clear();
     consul.faults().add(Requests::all(), Fault::denied());
@@ -82,32 +74,21 @@ fn a_fixed_answer_takes_the_place_of_the_true_one() {
 fn a_fault_is_only_for_the_requests_it_names() {
     let consul = consul();
     let status = |agent, target| get(consul.addr(), agent, target).unwrap().status;
-    consul
-        .faults()
-        .add(Requests::from_agent("watch").to("recurse"), Fault::denied());
+    consul.faults().add(Requests::from_agent("watch").to("recurse"), Fault::denied());
     assert_eq!(status("seedcar-watch/1", LIST), 403);
     assert_eq!(status("seedcar-watch/1", "/v1/kv/p/?keys"), 200);
     assert_eq!(status("seedcar-heartbeat/1", LIST), 200);
     consul.faults().clear();
-    consul
-        .faults()
-        .add(Requests::all().method("GET").times(2), Fault::no_leader());
+    consul.faults().add(Requests::all().method("GET").times(2), Fault::no_leader());
     consul.put("p/b", "1");
-    assert_eq!(
-        [status("", LIST), status("", LIST), status("", LIST)],
-        [500, 500, 200]
-    );
+    assert_eq!([status("", LIST), status("", LIST), status("", LIST)], [500, 500, 200]);
 }
 
 #[test]
 fn the_index_can_be_missing_or_wrong() {
     let consul = consul();
-    let index = || {
-        get(consul.addr(), "", LIST)
-            .unwrap()
-            .header("x-consul-index")
-            .map(str::to_owned)
-    };
+    let index =
+        || get(consul.addr(), "", LIST).unwrap().header("x-consul-index").map(str::to_owned);
     consul.faults().add(Requests::all(), Fault::NoIndex);
     assert_eq!(index(), None);
     consul.faults().clear();
@@ -122,19 +103,14 @@ fn a_body_can_be_cut_spoiled_or_called_filtered() {
     let error = get(consul.addr(), "", LIST).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     consul.faults().clear();
-    consul
-        .faults()
-        .add(Requests::all(), Fault::Body(b"<html>".to_vec()));
+    consul.faults().add(Requests::all(), Fault::Body(b"<html>".to_vec()));
     let answer = get(consul.addr(), "", LIST).unwrap();
     assert_eq!((answer.status, answer.text().as_str()), (200, "<html>"));
     assert!(answer.index().is_some());
     consul.faults().clear();
     consul.faults().add(Requests::all(), Fault::FilteredByAcls);
     let answer = get(consul.addr(), "", LIST).unwrap();
-    assert_eq!(
-        answer.header("x-consul-results-filtered-by-acls"),
-        Some("true")
-    );
+    assert_eq!(answer.header("x-consul-results-filtered-by-acls"), Some("true"));
 }
 
 #[test]
@@ -160,25 +136,15 @@ fn a_killed_server_closes_every_connection_and_its_data_can_be_served_again() {
     let running = server.spawn().unwrap();
     let log = running.log();
     let blocked = asked(addr, "watcher", BLOCKED);
-    eventually("it is asked", SOON, || {
-        log.all().pop().filter(|seen| seen.agent == "watcher")
-    });
+    eventually("it is asked", SOON, || log.all().pop().filter(|seen| seen.agent == "watcher"));
     running.kill();
     assert!(blocked.recv_timeout(SOON).unwrap().is_err());
     assert!(TcpStream::connect(addr).is_err());
-    let _running = Server::bind(addr)
-        .unwrap()
-        .with_kv(kv)
-        .with_log(log.clone())
-        .spawn()
-        .unwrap();
+    let _running = Server::bind(addr).unwrap().with_kv(kv).with_log(log.clone()).spawn().unwrap();
     assert_eq!(get(addr, "", LIST).unwrap().status, 200);
     let seen = log.take();
     assert_eq!(seen.len(), 2);
-    assert_eq!(
-        (seen[0].method.as_str(), seen[0].target.as_str()),
-        ("GET", BLOCKED)
-    );
+    assert_eq!((seen[0].method.as_str(), seen[0].target.as_str()), ("GET", BLOCKED));
     assert!(seen[0].at < seen[1].at);
 }
 
@@ -200,10 +166,7 @@ fn the_proxy_hangs_one_program_and_forwards_the_others() {
     let new = asked(proxy.addr(), "seedcar-watch", LIST);
     assert!(silent(&live), "a live connection hangs too");
     assert!(silent(&new));
-    assert_eq!(
-        get(proxy.addr(), "seedcar-heartbeat", LIST).unwrap().status,
-        200
-    );
+    assert_eq!(get(proxy.addr(), "seedcar-heartbeat", LIST).unwrap().status, 200);
     proxy.set_for("watch", Mode::Forward);
     assert_eq!(new.recv_timeout(SOON).unwrap().unwrap().status, 200);
     assert_eq!(live.recv_timeout(SOON).unwrap().unwrap().status, 200);
@@ -216,10 +179,7 @@ fn the_proxy_refuses_everybody_as_a_killed_server_does() {
     let live = asked(proxy.addr(), "seedcar-watch", BLOCKED);
     assert!(silent(&live));
     proxy.set(Mode::Refuse);
-    assert!(
-        live.recv_timeout(SOON).unwrap().is_err(),
-        "a live connection is closed"
-    );
+    assert!(live.recv_timeout(SOON).unwrap().is_err(), "a live connection is closed");
     let refused = || TcpStream::connect(proxy.addr()).err();
     let error = eventually("connections are refused", SOON, refused);
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
@@ -237,10 +197,7 @@ fn the_proxy_closes_the_connections_of_one_program() {
     proxy.set_for("watch", Mode::Refuse);
     assert!(live.recv_timeout(SOON).unwrap().is_err());
     assert!(get(proxy.addr(), "seedcar-watch", LIST).is_err());
-    assert_eq!(
-        get(proxy.addr(), "seedcar-heartbeat", LIST).unwrap().status,
-        200
-    );
+    assert_eq!(get(proxy.addr(), "seedcar-heartbeat", LIST).unwrap().status, 200);
 }
 
 #[test]

@@ -43,10 +43,7 @@ pub fn request(
 
 fn read_answer(reader: &mut impl BufRead, method: &str) -> io::Result<Answer> {
     let status_line = read_line(reader)?;
-    let status = status_line
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
+    let status = status_line.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| invalid(format!("no status in {status_line:?}")))?;
     let mut headers = Vec::new();
     loop {
@@ -56,11 +53,7 @@ fn read_answer(reader: &mut impl BufRead, method: &str) -> io::Result<Answer> {
         };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut answer = Answer {
-        status,
-        headers,
-        body: Vec::new(),
-    };
+    let mut answer = Answer { status, headers, body: Vec::new() };
     if method != "HEAD" {
         answer.body = read_body(reader, &answer)?;
     }
@@ -83,10 +76,7 @@ fn read_body(reader: &mut impl BufRead, answer: &Answer) -> io::Result<Vec<u8>> 
             }
         }
     }
-    match answer
-        .header("content-length")
-        .and_then(|length| length.parse().ok())
-    {
+    match answer.header("content-length").and_then(|length| length.parse().ok()) {
         Some(length) => {
             body.resize(length, 0);
             reader.read_exact(&mut body)?;
@@ -114,10 +104,7 @@ fn invalid(text: String) -> io::Error {
 impl Answer {
     /// A header's value; the name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
     pub fn index(&self) -> Option<u64> {

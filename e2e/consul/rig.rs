@@ -21,16 +21,9 @@ fn each_kind_comes_back_with_its_data_and_can_be_replaced_by_an_empty_one() {
         consul.put_flags("a/c", "2", 7);
         consul.delete("a/c");
         consul.kill();
-        assert!(
-            consul.ask("GET", "/v1/status/leader", b"").is_err(),
-            "{kind:?} is gone"
-        );
+        assert!(consul.ask("GET", "/v1/status/leader", b"").is_err(), "{kind:?} is gone");
         consul.restart();
-        assert_eq!(
-            consul.get("a/b").as_deref(),
-            Some(b"1".as_slice()),
-            "{kind:?}"
-        );
+        assert_eq!(consul.get("a/b").as_deref(), Some(b"1".as_slice()), "{kind:?}");
         assert_eq!(consul.get("a/c"), None, "{kind:?}");
         consul.restart_empty();
         assert_eq!(consul.get("a/b"), None, "{kind:?}");
@@ -57,32 +50,14 @@ fn a_narrowed_policy_hides_keys_just_as_the_embedded_switch_does() {
     embedded.faults().add(Requests::all(), Fault::HideKeys);
     embedded.faults().add(Requests::all(), Fault::DenyAuthorize);
 
-    for target in [
-        "p/?recurse",
-        "p/?keys",
-        "p/?keys&separator=/",
-        "p/a",
-        "p/none",
-        "?keys",
-    ] {
+    for target in ["p/?recurse", "p/?keys", "p/?keys&separator=/", "p/a", "p/none", "?keys"] {
         let target = format!("/v1/kv/{target}");
         let real = get_as(&real, &token, &target);
         let embedded = embedded.ask("GET", &target, b"").expect("no answer");
-        assert_eq!(
-            (real.status, real.text()),
-            (embedded.status, embedded.text()),
-            "{target}"
-        );
-        assert_eq!(
-            real.index().is_some(),
-            embedded.index().is_some(),
-            "{target}"
-        );
+        assert_eq!((real.status, real.text()), (embedded.status, embedded.text()), "{target}");
+        assert_eq!(real.index().is_some(), embedded.index().is_some(), "{target}");
     }
-    assert_eq!(
-        get_as(&real, &token, "/v1/kv/p/?recurse").index(),
-        before.index()
-    );
+    assert_eq!(get_as(&real, &token, "/v1/kv/p/?recurse").index(), before.index());
 
     let question = br#"[{"Resource":"key","Access":"read","Segment":"p/"}]"#;
     let target = "/v1/internal/acl/authorize";
@@ -93,10 +68,7 @@ fn a_narrowed_policy_hides_keys_just_as_the_embedded_switch_does() {
     embedded.faults().clear();
     let allowed = embedded.ask("POST", target, question).expect("no answer");
     let managed = real.ask("POST", target, question).expect("no answer");
-    assert_eq!(
-        (managed.status, managed.json()),
-        (allowed.status, allowed.json())
-    );
+    assert_eq!((managed.status, managed.json()), (allowed.status, allowed.json()));
 
     real.delete_token(&token);
     eventually("the token is gone", Duration::from_secs(10), || {
@@ -112,18 +84,14 @@ fn a_cluster_elects_another_leader_when_its_leader_is_killed() {
     let first = cluster.leader();
     let put = |position: usize, value: &[u8]| {
         let addr = cluster.addrs()[position];
-        request(addr, "PUT", "/v1/kv/a", &[], value)
-            .ok()
-            .filter(|answer| answer.status == 200)
+        request(addr, "PUT", "/v1/kv/a", &[], value).ok().filter(|answer| answer.status == 200)
     };
     assert!(put(first, b"1").is_some());
     cluster.kill(first);
     let second = eventually("there is another leader", Duration::from_secs(30), || {
         Some(cluster.leader()).filter(|leader| *leader != first)
     });
-    eventually("it takes writes", Duration::from_secs(30), || {
-        put(second, b"2")
-    });
+    eventually("it takes writes", Duration::from_secs(30), || put(second, b"2"));
     cluster.restart(first);
     cluster.wait_writable();
     cluster.freeze(first);

@@ -24,9 +24,7 @@ fn the_leader_is_killed_and_no_file_is_lost() {
     pod.init();
     let sidecar = watching(&pod, &[]);
     cluster.kill(leader);
-    throughout("the files stay", A_WHILE, || {
-        pod.read("a").is_some_and(|a| a == b"1")
-    });
+    throughout("the files stay", A_WHILE, || pod.read("a").is_some_and(|a| a == b"1"));
     put(&cluster, "app/a", "2");
     sidecar.shows("a", "2");
     cluster.restart(leader);
@@ -97,9 +95,7 @@ fn pod_of(cluster: &Cluster, first: usize) -> Pod {
     let mut addrs = cluster.addrs();
     addrs.rotate_left(first);
     let named = addrs.iter().map(SocketAddr::to_string);
-    named.fold(Pod::bare().arg(&["--prefix", "app"]), |pod, addr| {
-        pod.arg(&["--consul", &addr])
-    })
+    named.fold(Pod::bare().arg(&["--prefix", "app"]), |pod, addr| pod.arg(&["--consul", &addr]))
 }
 
 /// Writes through whichever server takes it.

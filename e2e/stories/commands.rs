@@ -14,10 +14,7 @@ use super::{measured, seeded};
 use crate::consul::{Consul, Kind};
 use crate::rig::Pod;
 
-told_on_both!(
-    init_may_be_run_again,
-    a_kill_at_any_moment_of_init_leaves_the_old_or_the_new,
-);
+told_on_both!(init_may_be_run_again, a_kill_at_any_moment_of_init_leaves_the_old_or_the_new,);
 
 fn init_may_be_run_again(kind: Kind) {
     let (consul, pod) = seeded(kind, &[("app/a", "1"), ("app/b", "2")]);
@@ -25,10 +22,7 @@ fn init_may_be_run_again(kind: Kind) {
     for _ in 0..3 {
         let again = pod.init();
         assert_eq!(again.events("published").len(), 0, "{}", again.log);
-        assert_eq!(
-            (current(&pod), pod.tree()),
-            (generation.clone(), tree.clone())
-        );
+        assert_eq!((current(&pod), pod.tree()), (generation.clone(), tree.clone()));
     }
     consul.put("app/a", "3");
     pod.init();
@@ -45,12 +39,7 @@ fn init_may_be_run_again(kind: Kind) {
 
 /// The paths and contents of one state, two hundred files in ten directories.
 fn state(n: usize) -> BTreeMap<String, Vec<u8>> {
-    let file = |k: usize| {
-        (
-            format!("{}/{k:03}", k % 10),
-            format!("{n} of {k}").into_bytes(),
-        )
-    };
+    let file = |k: usize| (format!("{}/{k:03}", k % 10), format!("{n} of {k}").into_bytes());
     let directories = (0..10).map(|d| (format!("{d}/"), Vec::new()));
     (0..200).map(file).chain(directories).collect()
 }
@@ -58,13 +47,10 @@ fn state(n: usize) -> BTreeMap<String, Vec<u8>> {
 fn store(consul: &Consul, n: usize) {
     let state = state(n);
     let files = state.iter().filter(|(path, _)| !path.ends_with('/'));
-    let keys: Vec<(String, &[u8])> = files
-        .map(|(path, value)| (format!("app/{path}"), value.as_slice()))
-        .collect();
-    let pairs: Vec<(&str, &[u8])> = keys
-        .iter()
-        .map(|(key, value)| (key.as_str(), *value))
-        .collect();
+    let keys: Vec<(String, &[u8])> =
+        files.map(|(path, value)| (format!("app/{path}"), value.as_slice())).collect();
+    let pairs: Vec<(&str, &[u8])> =
+        keys.iter().map(|(key, value)| (key.as_str(), *value)).collect();
     consul.txn_set(&pairs);
 }
 
@@ -86,11 +72,7 @@ fn a_kill_at_any_moment_of_init_leaves_the_old_or_the_new(kind: Kind) {
         killed += usize::from(kill_init(&pod, takes.mul_f64(1.2 * fastrand::f64())));
         let after = pod.tree();
         with_new += usize::from(after == state(n));
-        assert!(
-            after == before || after == state(n),
-            "half made: {:?}",
-            after.keys()
-        );
+        assert!(after == before || after == state(n), "half made: {:?}", after.keys());
         pod.init();
         assert_eq!(pod.tree(), state(n));
         assert_tidy(&pod);
@@ -119,8 +101,6 @@ fn assert_tidy(pod: &Pod) {
     let (found, current) = (generations(pod), current(pod));
     assert!(found.len() <= 2 && found.contains(&current), "{found:?}");
     let entries = std::fs::read_dir(pod.live()).expect("live");
-    let mut names = entries
-        .flatten()
-        .map(|e| e.file_name().to_string_lossy().into_owned());
+    let mut names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
     assert_eq!(names.find(|name| name.ends_with("_tmp")), None);
 }

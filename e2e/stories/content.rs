@@ -33,10 +33,7 @@ fn a_change_arrives_within_milliseconds(kind: Kind) {
     consul.put("app/greeting", "hello again");
     sidecar.shows("greeting", "hello again");
     let (status, took) = sidecar.stop();
-    assert!(
-        status.success() && took < Duration::from_secs(1),
-        "{status} after {took:?}"
-    );
+    assert!(status.success() && took < Duration::from_secs(1), "{status} after {took:?}");
 }
 
 fn a_new_key_is_a_new_file(kind: Kind) {
@@ -48,11 +45,7 @@ fn a_new_key_is_a_new_file(kind: Kind) {
     sidecar.shows("db/host", "db.example");
     consul.put("app/db/port", "5432");
     sidecar.shows("db/port", "5432");
-    assert_eq!(
-        names(&pod),
-        ["db/", "db/host", "db/port", "new", "old"],
-        "and nothing else"
-    );
+    assert_eq!(names(&pod), ["db/", "db/host", "db/port", "new", "old"], "and nothing else");
 }
 
 fn a_deleted_key_takes_its_file_and_its_link_along(kind: Kind) {
@@ -62,9 +55,7 @@ fn a_deleted_key_takes_its_file_and_its_link_along(kind: Kind) {
     for (key, name) in [("app/goes", "goes"), ("app/db/host", "db")] {
         consul.delete(key);
         let link = pod.live().join(name);
-        eventually("the link is gone", SOON, || {
-            link.symlink_metadata().is_err().then_some(())
-        });
+        eventually("the link is gone", SOON, || link.symlink_metadata().is_err().then_some(()));
     }
     assert_eq!(names(&pod), ["stays"]);
 }
@@ -130,9 +121,7 @@ fn the_largest_values_arrive(kind: Kind) {
     let (consul, pod) = seeded(kind, &[("app/old", "1")]);
     let sidecar = watching(&pod, &[]);
     // Consul's own limit, and each byte unlike its neighbours.
-    let large: Vec<u8> = (0..512 * 1024_u32)
-        .map(|n| (n * 31 + n / 251) as u8)
-        .collect();
+    let large: Vec<u8> = (0..512 * 1024_u32).map(|n| (n * 31 + n / 251) as u8).collect();
     for n in 0..3 {
         let mut value = large.clone();
         value[0] = n;
@@ -148,9 +137,7 @@ fn deep_keys_are_deep_directories(kind: Kind) {
     consul.put(&format!("app/{path}leaf"), "deep down");
     sidecar.shows(&format!("{path}leaf"), "deep down");
     consul.delete(&format!("app/{path}leaf"));
-    eventually("all levels are gone", SOON, || {
-        (names(&pod) == ["old"]).then_some(())
-    });
+    eventually("all levels are gone", SOON, || (names(&pod) == ["old"]).then_some(()));
 }
 
 fn a_change_of_flags_alone_is_in_the_backup_and_rewrites_no_file(kind: Kind) {
@@ -171,11 +158,7 @@ fn a_change_of_flags_alone_is_in_the_backup_and_rewrites_no_file(kind: Kind) {
 
 fn the_later_source_wins_key_by_key(kind: Kind) {
     let consul = Consul::start(kind);
-    for (key, value) in [
-        ("shared/a", "shared"),
-        ("shared/b", "shared"),
-        ("app/b", "app"),
-    ] {
+    for (key, value) in [("shared/a", "shared"), ("shared/b", "shared"), ("app/b", "app")] {
         consul.put(key, value);
     }
     let pod = Pod::bare().arg(&["--consul", &consul.addr().to_string()]);
@@ -193,9 +176,7 @@ fn the_later_source_wins_key_by_key(kind: Kind) {
     sidecar.shows("b", "shared");
     consul.delete("app/a");
     // The last key of a source: held, as an empty answer always is.
-    eventually("the empty source is held", SOON, || {
-        sidecar.status().sources["app"].held.clone()
-    });
+    eventually("the empty source is held", SOON, || sidecar.status().sources["app"].held.clone());
     assert_eq!(pod.read("a").unwrap(), b"app");
     assert_eq!(names(&pod), ["a", "b", "c"]);
 }

@@ -47,10 +47,7 @@ fn a_shrunken_answer_is_held_until_a_person_accepts_it(kind: Kind) {
     assert!(sidecar.status().reason.contains("held (shrunken)"));
     throughout("the files stay", A_WHILE, || pod.tree() == full);
     let still = until_held(&sidecar, &pod, Reason::Shrunken);
-    assert_eq!(
-        still, held,
-        "asked again, it is the same hold since the same moment"
-    );
+    assert_eq!(still, held, "asked again, it is the same hold since the same moment");
     assert_eq!(sidecar.events("held").len(), 1, "and one line in the log");
 
     accept(&pod, held.digest.as_ref().expect("a digest to accept"));
@@ -93,10 +90,7 @@ fn a_hold_survives_a_restart_and_a_kill(kind: Kind) {
     assert_eq!(held.digest, before.map(|digest| digest.hex()));
     restarted.crash();
     let killed = pod.run(&[]);
-    assert_eq!(
-        until_held(&killed, &pod, Reason::Shrunken).digest,
-        held.digest
-    );
+    assert_eq!(until_held(&killed, &pod, Reason::Shrunken).digest, held.digest);
     assert_eq!(killed.source().keys, 20);
     stopped(killed);
 }
@@ -117,9 +111,7 @@ fn too_many_keys_are_held_until_they_fit_again(kind: Kind) {
     let sidecar = watching(&pod, &["--max-keys", "10"]);
     let before = pod.tree();
     fill(&consul, "flood", 20);
-    too_large_until(&sidecar, &pod, &before, || {
-        consul.delete_recurse("app/flood/")
-    });
+    too_large_until(&sidecar, &pod, &before, || consul.delete_recurse("app/flood/"));
     consul.put("app/new", "1");
     until_files(&pod, &content(&consul));
     stopped(sidecar);

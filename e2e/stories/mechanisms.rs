@@ -80,9 +80,7 @@ fn a_second_sidecar_waits_alive_and_takes_over_when_the_first_dies(kind: Kind) {
     let (consul, pod) = seeded(kind, 2, 1);
     let first = watching(&pod, &[]);
     let second = pod.run(&[]);
-    eventually("the second waits", SOON, || {
-        second.status().waiting_for_lock.then_some(())
-    });
+    eventually("the second waits", SOON, || second.status().waiting_for_lock.then_some(()));
     assert_eq!(second.get("/readyz").0, 503);
     consul.put("app/new", "1");
     first.shows("new", "1");
@@ -90,9 +88,7 @@ fn a_second_sidecar_waits_alive_and_takes_over_when_the_first_dies(kind: Kind) {
         second.get("/livez").0 == 200 && second.status().waiting_for_lock
     });
     first.crash();
-    eventually("the second is ready", SOON, || {
-        (second.get("/readyz").0 == 200).then_some(())
-    });
+    eventually("the second is ready", SOON, || (second.get("/readyz").0 == 200).then_some(()));
     consul.put("app/new", "2");
     second.shows("new", "2");
     second.until_fresh();

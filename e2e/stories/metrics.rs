@@ -34,9 +34,7 @@ fn after_a_good_day<'p>(pod: &'p Pod, consul: &crate::consul::Consul) -> Sidecar
     let sidecar = watching(pod, &["--heartbeat", "1s", "--backup-delay", "0s"]);
     consul.put("app/a", "changed");
     sidecar.shows("a", "changed");
-    sidecar.until("it is backed up", |s| {
-        s.backup.as_ref().map(|b| &b.digest) == s.digest.as_ref()
-    });
+    sidecar.until("it is backed up", |s| s.backup.as_ref().map(|b| &b.digest) == s.digest.as_ref());
     sidecar.until("the heart has beaten", |s| s.mechanisms["heartbeat"].up);
     sidecar
 }
@@ -72,9 +70,7 @@ fn lint(exposition: &str) {
 
 /// The families of an exposition that have a series.
 fn families(exposition: &str) -> BTreeSet<&str> {
-    let typed = exposition
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE "));
+    let typed = exposition.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     typed.filter_map(|line| line.split(' ').next()).collect()
 }
 
@@ -85,10 +81,7 @@ fn every_family_is_there_from_the_start_within_the_budget(kind: Kind) {
     let found = families(&text);
     // The one exception: this volume was filled by init.
     let seeding = ["seedcar_seed_duration_seconds"];
-    for metric in TABLE
-        .iter()
-        .filter(|metric| !seeding.contains(&metric.name))
-    {
+    for metric in TABLE.iter().filter(|metric| !seeding.contains(&metric.name)) {
         assert!(found.contains(metric.name), "{} is missing", metric.name);
     }
     let known = TABLE.iter().map(|metric| metric.name).collect();
@@ -96,15 +89,10 @@ fn every_family_is_there_from_the_start_within_the_budget(kind: Kind) {
     for counter in ["held_answers", "publish_errors", "repairs"] {
         let name = format!("seedcar_{counter}_total");
         let mut values = text.lines().filter(|line| line.starts_with(&name));
-        assert!(
-            values.all(|line| line.ends_with(" 0")),
-            "{name} counts nothing yet"
-        );
+        assert!(values.all(|line| line.ends_with(" 0")), "{name} counts nothing yet");
     }
     let series = text.lines().filter(|line| !line.starts_with('#')).count();
-    measured(&format!(
-        "series of one source, {kind:?}: {series} of {BUDGET}"
-    ));
+    measured(&format!("series of one source, {kind:?}: {series} of {BUDGET}"));
     assert!(series <= BUDGET, "{series} series:\n{text}");
 }
 
@@ -115,16 +103,9 @@ fn lines(log: &str) -> Vec<Value> {
 }
 
 fn assert_is_a_log_line(line: &Value) {
-    let text = |name: &str| {
-        line[name]
-            .as_str()
-            .unwrap_or_else(|| panic!("{name}: {line}"))
-    };
+    let text = |name: &str| line[name].as_str().unwrap_or_else(|| panic!("{name}: {line}"));
     text("ts").parse::<jiff::Timestamp>().expect("RFC 3339");
-    assert!(
-        ["debug", "info", "warn", "error"].contains(&text("level")),
-        "{line}"
-    );
+    assert!(["debug", "info", "warn", "error"].contains(&text("level")), "{line}");
     assert!(!text("msg").is_empty(), "{line}");
     let event = text("event");
     let is_word = |c: char| c.is_ascii_lowercase() || c == '_';
@@ -162,9 +143,7 @@ fn a_log_for_people_is_text(kind: Kind) {
     let address = format!("127.0.0.1:{}", free_port());
     let log = tempfile::NamedTempFile::new().expect("a file");
     let mut command = pod.command(&["run", "--http", &address, "--log-format", "text"]);
-    command
-        .stdout(log.reopen().expect("the file"))
-        .stderr(Stdio::inherit());
+    command.stdout(log.reopen().expect("the file")).stderr(Stdio::inherit());
     let mut sidecar = command.spawn().expect("start seedcar");
     let at = address.parse().expect("an address");
     eventually("it is ready", SOON, || {
@@ -177,13 +156,7 @@ fn a_log_for_people_is_text(kind: Kind) {
     });
     sidecar.kill().expect("kill it");
     sidecar.wait().expect("wait for it");
-    let line = text
-        .lines()
-        .find(|line| line.contains("seedcar "))
-        .expect("a line");
-    assert!(
-        line.contains(" INFO  seedcar ") && line.contains(&address),
-        "{line}"
-    );
+    let line = text.lines().find(|line| line.contains("seedcar ")).expect("a line");
+    assert!(line.contains(" INFO  seedcar ") && line.contains(&address), "{line}");
     assert!(!text.contains('{') && !text.contains('\u{1b}'), "{text}");
 }

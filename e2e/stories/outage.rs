@@ -79,18 +79,11 @@ fn a_consul_that_comes_back_empty_empties_nothing_until_a_person_accepts_it(kind
     assert_eq!((held.keys, held.published_keys), (0, 6));
     assert_eq!(sidecar.status().state, Health::Degraded);
     throughout("the files stay", A_WHILE, || pod.tree() == files);
-    assert_eq!(
-        sidecar.source().backup.expect("a backup").index,
-        backup_index(&pod)
-    );
+    assert_eq!(sidecar.source().backup.expect("a backup").index, backup_index(&pod));
 
     let digest = held.digest.expect("a digest to accept");
     let listed = pod.seedcar(&["status", "--url", &format!("http://{}", sidecar.addr())]);
-    assert!(
-        listed
-            .log
-            .contains(&format!("seedcar accept {}", &digest[..12]))
-    );
+    assert!(listed.log.contains(&format!("seedcar accept {}", &digest[..12])));
     accept(&pod, &digest);
     until_files(&pod, &content(&consul));
     assert!(pod.tree().is_empty());
@@ -106,9 +99,7 @@ fn a_consul_that_comes_back_empty_empties_nothing_until_a_person_accepts_it(kind
 /// The index in the name of the only backup.
 fn backup_index(pod: &Pod) -> u64 {
     let backups = pod.backups();
-    let [path] = backups.as_slice() else {
-        panic!("not one backup: {backups:?}")
-    };
+    let [path] = backups.as_slice() else { panic!("not one backup: {backups:?}") };
     let name = path.file_name().and_then(|name| name.to_str());
     let index = name.and_then(|name| name.rsplit('-').nth(1)?.parse().ok());
     index.expect("an index in the name")
@@ -144,10 +135,7 @@ fn a_pod_that_starts_without_consul_is_served_from_its_backup_and_heals_without_
     assert_eq!(told.len(), 1, "{}", ended.log);
     assert_eq!(told[0]["keys"], 6);
     until_origin(&pod, Origin::Backup);
-    assert!(
-        status_file(&pod).expect("a status").confirmed.is_some(),
-        "as of then"
-    );
+    assert!(status_file(&pod).expect("a status").confirmed.is_some(), "as of then");
 
     let sidecar = pod.run(&[]);
     until_outage_shows(&sidecar);
@@ -186,9 +174,7 @@ fn what_others_change_in_the_files_is_put_back_at_the_next_heartbeat(kind: Kind)
     let (consul, pod) = seeded(kind, 5, 1);
     let files = content(&consul);
     let sidecar = watching(&pod, &["--heartbeat", "1s"]);
-    sidecar.until("the first heartbeat is over", |s| {
-        s.mechanisms["heartbeat"].up
-    });
+    sidecar.until("the first heartbeat is over", |s| s.mechanisms["heartbeat"].up);
     let tamper: [fn(&std::path::Path); 4] = [
         |data| {
             let file = data.join("few/k0");
@@ -200,12 +186,7 @@ fn what_others_change_in_the_files_is_put_back_at_the_next_heartbeat(kind: Kind)
         |data| std::fs::write(data.join("many/stranger"), "x").expect("add"),
     ];
     for (round, tamper) in tamper.into_iter().enumerate() {
-        tamper(
-            &pod.live()
-                .join("..data/")
-                .canonicalize()
-                .expect("a generation"),
-        );
+        tamper(&pod.live().join("..data/").canonicalize().expect("a generation"));
         eventually("the repair is counted", SOON, || {
             let repairs = sidecar.metric("seedcar_repairs_total")?;
             (repairs >= (round + 1) as f64).then_some(())

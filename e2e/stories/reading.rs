@@ -46,9 +46,8 @@ fn printed(program: &str, args: &[&dyn AsRef<OsStr>]) -> String {
     args.iter().for_each(|arg| {
         command.arg(arg.as_ref());
     });
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{program}: {error}; run ./e2e/run"));
+    let output =
+        command.output().unwrap_or_else(|error| panic!("{program}: {error}; run ./e2e/run"));
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program}: {complaint}");
     String::from_utf8(output.stdout).expect("UTF-8")
@@ -63,9 +62,7 @@ fn tree(text: &str) -> Tree {
 fn assert_naive(found: &Tree) {
     let wanted = expected();
     let of_a_generation = |path: &String| {
-        let inside = path
-            .split_once('/')
-            .filter(|(dir, _)| dir.starts_with("..2"));
+        let inside = path.split_once('/').filter(|(dir, _)| dir.starts_with("..2"));
         inside.is_some_and(|(_, path)| wanted.contains_key(path))
     };
     assert!(found.keys().any(of_a_generation), "{found:?}");
@@ -126,22 +123,14 @@ fn find_and_cat_read_a_file_and_a_tree(kind: Kind) {
     assert_eq!(printed("cat", &[&dir.join("db/host")]), "db.example");
     let found = |root: &Path, slash: &str| -> Tree {
         let root = format!("{}{slash}", root.display());
-        let args: [&dyn AsRef<OsStr>; 8] = [
-            &root, &"-type", &"f", &"!", &"-name", &"..*", &"-printf", &"%P\n",
-        ];
+        let args: [&dyn AsRef<OsStr>; 8] =
+            [&root, &"-type", &"f", &"!", &"-name", &"..*", &"-printf", &"%P\n"];
         let listed = printed("find", &args);
         let content = |path: &str| printed("cat", &[&format!("{root}/{path}")]);
-        listed
-            .lines()
-            .map(|path| (path.to_owned(), content(path)))
-            .collect()
+        listed.lines().map(|path| (path.to_owned(), content(path))).collect()
     };
     assert_eq!(found(&dir.join("..data"), "/"), expected());
-    assert_eq!(
-        found(&dir.join("..data"), ""),
-        Tree::new(),
-        "the slash matters"
-    );
+    assert_eq!(found(&dir.join("..data"), ""), Tree::new(), "the slash matters");
     let naive = found(&dir, "");
     assert_naive(&naive);
     assert_follows_no_link(&naive);
@@ -257,13 +246,7 @@ fn readers_of_one_opened_directory_never_see_a_mix(kind: Kind) {
     let sidecar = watching(&pod, &[]);
     let (seen, written) = read_while_writing(&pod, &consul);
     let generations = sidecar.events("published").len();
-    let Seen {
-        files,
-        mixes,
-        torn,
-        missing,
-        too_slow,
-    } = seen;
+    let Seen { files, mixes, torn, missing, too_slow } = seen;
     let [files, mixes, torn, missing, too_slow] =
         [files, mixes, torn, missing, too_slow].map(AtomicU64::into_inner);
     measured(&format!(
@@ -272,8 +255,5 @@ fn readers_of_one_opened_directory_never_see_a_mix(kind: Kind) {
          readers slower than {KEPT:?}"
     ));
     assert_eq!((mixes, torn, missing), (0, 0, 0));
-    assert!(
-        files >= READS && generations >= 10,
-        "{generations} generations"
-    );
+    assert!(files >= READS && generations >= 10, "{generations} generations");
 }

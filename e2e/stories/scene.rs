@@ -101,27 +101,19 @@ pub fn accept(pod: &Pod, digest: &str) {
 /// The metric of a hold.
 pub fn held_metric(sidecar: &Sidecar<'_>, reason: Reason) -> Option<f64> {
     let word = reason.word();
-    sidecar.metric(&format!(
-        "seedcar_held{{reason=\"{word}\",source=\"default\"}}"
-    ))
+    sidecar.metric(&format!("seedcar_held{{reason=\"{word}\",source=\"default\"}}"))
 }
 
 /// The metric of a mechanism.
 pub fn up_metric(sidecar: &Sidecar<'_>, mechanism: &str) -> Option<f64> {
-    sidecar.metric(&format!(
-        "seedcar_mechanism_up{{mechanism=\"{mechanism}\",source=\"default\"}}"
-    ))
+    sidecar.metric(&format!("seedcar_mechanism_up{{mechanism=\"{mechanism}\",source=\"default\"}}"))
 }
 
 /// All requests to Consul, answered or not, as the sidecar counts them.
 pub fn requests_counted(sidecar: &Sidecar<'_>) -> f64 {
     let text = sidecar.get("/metrics").1;
-    let lines = text
-        .lines()
-        .filter(|line| line.starts_with("seedcar_consul_requests_total{"));
-    lines
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum()
+    let lines = text.lines().filter(|line| line.starts_with("seedcar_consul_requests_total{"));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
 /// What `.seedcar/status.json` says.
@@ -178,8 +170,5 @@ pub fn newest_backup(pod: &Pod) -> PathBuf {
         let name = path.file_name()?.to_str()?.to_owned();
         name.rsplit('-').nth(1)?.parse::<u64>().ok()
     };
-    pod.backups()
-        .into_iter()
-        .max_by_key(index)
-        .expect("a backup")
+    pod.backups().into_iter().max_by_key(index).expect("a backup")
 }

@@ -66,14 +66,8 @@ fn no_value_and_no_token_is_ever_shown(kind: Kind) {
     assert!(said.0.len() > 20);
     for (place, text) in &said.0 {
         for (secret, encoded) in &secrets {
-            assert!(
-                !text.contains(secret.as_str()),
-                "{secret} in {place}: {text}"
-            );
-            assert!(
-                !text.contains(encoded.trim_end_matches('=')),
-                "{secret} in {place}: {text}"
-            );
+            assert!(!text.contains(secret.as_str()), "{secret} in {place}: {text}");
+            assert!(!text.contains(encoded.trim_end_matches('=')), "{secret} in {place}: {text}");
         }
     }
 }
@@ -83,21 +77,12 @@ fn live(consul: &Consul, pod: &Pod, said: &mut Said) {
     let sidecar = watching(pod, &["--heartbeat", "1s"]);
     consul.put("app/password", format!("{VALUE}, changed"));
     sidecar.shows("password", format!("{VALUE}, changed"));
-    sidecar.until("it is backed up", |s| {
-        s.backup.as_ref().map(|b| &b.digest) == s.digest.as_ref()
-    });
+    sidecar.until("it is backed up", |s| s.backup.as_ref().map(|b| &b.digest) == s.digest.as_ref());
     consul.delete_recurse("app/");
     sidecar.until("the empty answer is held", |s| s.held.is_some());
     consul.kill();
     sidecar.until("the watch is down", |s| !s.mechanisms["watch"].up);
-    for path in [
-        "/status",
-        "/metrics",
-        "/livez",
-        "/readyz",
-        "/startupz",
-        "/no-such",
-    ] {
+    for path in ["/status", "/metrics", "/livez", "/readyz", "/startupz", "/no-such"] {
         said.hear(path, sidecar.get(path).1);
     }
     let url = format!("http://{}", sidecar.addr());
@@ -106,10 +91,7 @@ fn live(consul: &Consul, pod: &Pod, said: &mut Said) {
     }
     said.run(pod, &["status", "--check", "-o", "json", "--url", &url]);
     let process = format!("/proc/{}/cmdline", sidecar.pid());
-    said.hear(
-        "the command line",
-        std::fs::read_to_string(process).expect("its command line"),
-    );
+    said.hear("the command line", std::fs::read_to_string(process).expect("its command line"));
     said.read(&pod.volume().join(".seedcar"));
     said.hear("the log", sidecar.log());
     sidecar.stop();
@@ -120,11 +102,7 @@ fn at_rest(consul: &Consul, pod: &Pod, said: &mut Said) {
     let manifest = pod.read("..data/..manifest.json").expect("a manifest");
     said.hear("the manifest", String::from_utf8(manifest).expect("UTF-8"));
     let backups = pod.backups();
-    let newest = backups
-        .last()
-        .expect("a backup")
-        .file_name()
-        .expect("a name");
+    let newest = backups.last().expect("a backup").file_name().expect("a name");
     let newest = newest.to_str().expect("UTF-8");
     for args in [
         &["init"][..],
@@ -143,9 +121,7 @@ fn at_rest(consul: &Consul, pod: &Pod, said: &mut Said) {
     }
     // Nothing to seed from, and a token that is not known.
     pod.wipe_volume();
-    backups
-        .iter()
-        .for_each(|file| std::fs::remove_file(file).expect("remove"));
+    backups.iter().for_each(|file| std::fs::remove_file(file).expect("remove"));
     assert_eq!(said.run(pod, &["init", "--seed-timeout", "1s"]), 69);
     consul.restart();
 }

@@ -45,10 +45,7 @@ impl Storm {
                 assert_eq!(answer.expect("Consul answers").status, 200);
             }
         };
-        Self {
-            over,
-            writer: Some(std::thread::spawn(write)),
-        }
+        Self { over, writer: Some(std::thread::spawn(write)) }
     }
 }
 
@@ -81,9 +78,7 @@ fn killed_at_random_moments_in_a_storm_of_changes_it_ends_with_what_consul_has(k
     let sidecar = watching(&pod, &[]);
     until_files(&pod, &content(&consul));
     sidecar.until_fresh();
-    eventually("nothing is left over in live/", SOON, || {
-        left_over(&pod).is_empty().then_some(())
-    });
+    eventually("nothing is left over in live/", SOON, || left_over(&pod).is_empty().then_some(()));
     stopped(sidecar);
     consul.kill();
     pod.wipe_volume();
@@ -94,10 +89,7 @@ fn killed_at_random_moments_in_a_storm_of_changes_it_ends_with_what_consul_has(k
 /// Starts a sidecar and kills it, wherever in its start that finds it.
 fn kill_from_the_start(pod: &Pod, moment: Duration) {
     let mut command = pod.command(&["run", "--http", "127.0.0.1:0", "--backup-delay", "0s"]);
-    let mut child = command
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .expect("start seedcar");
+    let mut child = command.stdout(std::process::Stdio::null()).spawn().expect("start seedcar");
     std::thread::sleep(moment);
     child.kill().expect("kill seedcar");
     child.wait().expect("wait for seedcar");
@@ -106,18 +98,10 @@ fn kill_from_the_start(pod: &Pod, moment: Duration) {
 /// The files are those that the manifest beside them speaks of.
 #[track_caller]
 fn is_whole(pod: &Pod) {
-    let root = pod
-        .live()
-        .join("..data/")
-        .canonicalize()
-        .expect("a generation");
+    let root = pod.live().join("..data/").canonicalize().expect("a generation");
     let text = std::fs::read(root.join("..manifest.json")).expect("a manifest");
     let manifest = Manifest::parse(&text).expect("a whole manifest");
-    let files = pod
-        .tree()
-        .keys()
-        .filter(|path| !path.ends_with('/'))
-        .count();
+    let files = pod.tree().keys().filter(|path| !path.ends_with('/')).count();
     assert_eq!(files, manifest.sources[0].keys);
 }
 
@@ -143,9 +127,7 @@ fn told_to_stop_in_a_blocking_query_it_is_gone_within_a_second(kind: Kind) {
     let sidecar = watching(&pod, &["--wait", "1m"]);
     consul.put("app/new", "1");
     sidecar.shows("new", "1");
-    throughout("it blocks and is ready", A_WHILE, || {
-        sidecar.get("/readyz").0 == 200
-    });
+    throughout("it blocks and is ready", A_WHILE, || sidecar.get("/readyz").0 == 200);
     stopped(sidecar);
 }
 
@@ -154,9 +136,7 @@ fn told_to_stop_between_two_tries_of_an_outage_it_is_gone_within_a_second(kind: 
     let sidecar = watching(&pod, &["--heartbeat", "1s"]);
     consul.kill();
     let failed = r#"seedcar_consul_requests_total{mechanism="watch",outcome="connect_error"}"#;
-    eventually("it has failed five times", SOON, || {
-        (sidecar.metric(failed)? >= 5.0).then_some(())
-    });
+    eventually("it has failed five times", SOON, || (sidecar.metric(failed)? >= 5.0).then_some(()));
     stopped(sidecar);
 }
 

@@ -17,9 +17,7 @@ const PLACES: [Id; 3] = [Id::Config, Id::Volume, Id::Http];
 
 impl Args for Settings {
     fn augment_args(command: Command) -> Command {
-        command
-            .next_help_heading("Settings")
-            .args(TABLE.iter().filter(|row| row.flag).map(arg))
+        command.next_help_heading("Settings").args(TABLE.iter().filter(|row| row.flag).map(arg))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

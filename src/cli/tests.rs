@@ -20,10 +20,7 @@ fn commands() -> Vec<(String, clap::Command)> {
 }
 
 fn collect(path: &str, command: &clap::Command, found: &mut Vec<(String, clap::Command)>) {
-    for sub in command
-        .get_subcommands()
-        .filter(|sub| sub.get_name() != "help")
-    {
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
         let name = format!("{path} {}", sub.get_name()).trim().to_owned();
         found.push((name.clone(), sub.clone()));
         collect(&name, sub, found);
@@ -37,22 +34,11 @@ fn clap_finds_no_clash() {
 
 #[test]
 fn flags_and_table_are_the_same_set() {
-    let table: BTreeSet<&str> = TABLE
-        .iter()
-        .filter(|row| row.flag)
-        .map(|row| row.name)
-        .collect();
+    let table: BTreeSet<&str> = TABLE.iter().filter(|row| row.flag).map(|row| row.name).collect();
     let own: BTreeSet<&str> = ["accept", "seed", "help", "output", "to"].into();
     for (name, command) in commands() {
-        if ![
-            "init",
-            "run",
-            "backup",
-            "config",
-            "config check",
-            "backup ls",
-        ]
-        .contains(&name.as_str())
+        if !["init", "run", "backup", "config", "config check", "backup ls"]
+            .contains(&name.as_str())
         {
             continue;
         }
@@ -73,15 +59,10 @@ fn help_is_one_line_a_flag_with_its_default() {
             );
             let row = TABLE.iter().find(|row| Some(row.name) == arg.get_long());
             if let Some(row) = row.filter(|row| !row.shown_default().is_empty() && name == "run") {
-                assert!(
-                    help.ends_with(&format!("[default: {}]", row.default)),
-                    "{help}"
-                );
+                assert!(help.ends_with(&format!("[default: {}]", row.default)), "{help}");
             }
         }
-        let leaf = ["backup ", "config "]
-            .iter()
-            .any(|group| name.starts_with(group));
+        let leaf = ["backup ", "config "].iter().any(|group| name.starts_with(group));
         let help = command.render_help().to_string();
         assert!(
             leaf || name == "version" || help.contains("Examples:\n  seedcar"),
@@ -135,11 +116,7 @@ fn what_makes_no_sense_is_exit_2() {
         "run extra",
     ] {
         let error = parse(line).map(|_| ()).unwrap_err();
-        assert_eq!(
-            error.exit_code(),
-            i32::from(crate::exit::Exit::Usage.code()),
-            "{line}"
-        );
+        assert_eq!(error.exit_code(), i32::from(crate::exit::Exit::Usage.code()), "{line}");
     }
 }
 

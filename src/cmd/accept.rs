@@ -15,10 +15,7 @@ pub fn run(volume: &Path, digest: &str, source: Option<&str>) -> Exit {
         return Exit::Usage;
     }
     if let Err(error) = accept(volume, digest, source) {
-        eprintln!(
-            "seedcar: {}: {error}; is this the volume of a seedcar?",
-            volume.display()
-        );
+        eprintln!("seedcar: {}: {error}; is this the volume of a seedcar?", volume.display());
         return Exit::Volume;
     }
     if is_held(volume, digest) {
@@ -35,7 +32,6 @@ fn is_held(volume: &Path, digest: &str) -> bool {
     let digest = digest.to_ascii_lowercase();
     status.is_some_and(|status| {
         let held = status.sources.values().filter_map(|s| s.held_digest);
-        held.map(|held| held.hex())
-            .any(|held| held.starts_with(&digest))
+        held.map(|held| held.hex()).any(|held| held.starts_with(&digest))
     })
 }

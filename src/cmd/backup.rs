@@ -42,10 +42,7 @@ pub fn run(config: Config, action: &BackupAction, out: &mut impl Write) -> Exit 
 /// The limits for looking at a backup are wide: it is wanted when it is wanted.
 fn limits(config: &Config) -> Limits {
     let guards = &config.guards;
-    Limits {
-        max_bytes: guards.max_bytes * 16,
-        max_keys: guards.max_keys as u64 * 16,
-    }
+    Limits { max_bytes: guards.max_bytes * 16, max_keys: guards.max_keys as u64 * 16 }
 }
 
 fn list(store: &Store, output: Form, out: &mut impl Write) -> io::Result<Exit> {
@@ -55,9 +52,7 @@ fn list(store: &Store, output: Form, out: &mut impl Write) -> io::Result<Exit> {
             let rows: Vec<Value> = listed.iter().map(row).collect();
             writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
         }
-        Form::Table => listed
-            .iter()
-            .try_for_each(|l| writeln!(out, "{}", line(l)))?,
+        Form::Table => listed.iter().try_for_each(|l| writeln!(out, "{}", line(l)))?,
     }
     Ok(Exit::Ok)
 }
@@ -67,11 +62,7 @@ fn verify(store: &Store, output: Form, out: &mut impl Write) -> io::Result<Exit>
     let code = list(store, output, out)?;
     let listed = store.list(None).map_err(io::Error::other)?;
     let damaged = |l: &Listed| matches!(l.state, State::Refused(_));
-    Ok(if listed.iter().any(damaged) {
-        Exit::BackupDamaged
-    } else {
-        code
-    })
+    Ok(if listed.iter().any(damaged) { Exit::BackupDamaged } else { code })
 }
 
 fn line(listed: &Listed) -> String {
@@ -124,24 +115,10 @@ fn show(store: &Store, name: &str, output: Form, out: &mut impl Write) -> io::Re
             writeln!(out, "{}", serde_json::to_string_pretty(&shown)?)?;
         }
         Form::Table => {
-            let Header {
-                identity,
-                confirmed,
-                index,
-                ..
-            } = &backup.header;
-            writeln!(
-                out,
-                "prefix {}, confirmed {confirmed}, index {index}",
-                identity.prefix
-            )?;
+            let Header { identity, confirmed, index, .. } = &backup.header;
+            writeln!(out, "prefix {}, confirmed {confirmed}, index {index}", identity.prefix)?;
             for entry in entries {
-                writeln!(
-                    out,
-                    "{:>9} B  {}",
-                    entry.value.len(),
-                    entry.key.escape_debug()
-                )?;
+                writeln!(out, "{:>9} B  {}", entry.value.len(), entry.key.escape_debug())?;
             }
         }
     }
@@ -176,10 +153,7 @@ fn newest(config: &Config, store: &Store) -> io::Result<Option<Backup>> {
     let listed = store.list(None).map_err(io::Error::other)?;
     let wanted = |identity: &Identity| {
         config.sources.is_empty()
-            || config
-                .sources
-                .iter()
-                .any(|s| s.prefix.as_str() == identity.prefix)
+            || config.sources.iter().any(|s| s.prefix.as_str() == identity.prefix)
     };
     let name = listed.iter().find_map(|l| match &l.state {
         State::Valid(h) if wanted(&h.identity) => Some(&l.name),

@@ -73,13 +73,7 @@ fn print(
 
 fn show(line: &Effective, out: &mut impl Write) -> io::Result<()> {
     let value = line.value.as_deref().unwrap_or("-").escape_debug();
-    writeln!(
-        out,
-        "{:<19} {:<28} {}",
-        line.setting,
-        value.to_string(),
-        line.origin
-    )
+    writeln!(out, "{:<19} {:<28} {}", line.setting, value.to_string(), line.origin)
 }
 
 fn complain(problems: &[Problem], warnings: &[Warning], err: &mut impl Write) -> io::Result<()> {
@@ -93,11 +87,7 @@ fn complain(problems: &[Problem], warnings: &[Warning], err: &mut impl Write) ->
 }
 
 fn verdict(problems: &[Problem]) -> Exit {
-    if problems.is_empty() {
-        Exit::Ok
-    } else {
-        Exit::Config
-    }
+    if problems.is_empty() { Exit::Ok } else { Exit::Config }
 }
 
 #[cfg(test)]
@@ -106,18 +96,10 @@ mod tests {
     use crate::cli::Output;
     use crate::config::Id;
 
-    const CHECK: ConfigAction = ConfigAction::Check {
-        output: Output { form: Form::Table },
-    };
-    const CHECK_JSON: ConfigAction = ConfigAction::Check {
-        output: Output { form: Form::Json },
-    };
-    const PRINT: ConfigAction = ConfigAction::Print {
-        output: Output { form: Form::Table },
-    };
-    const PRINT_JSON: ConfigAction = ConfigAction::Print {
-        output: Output { form: Form::Json },
-    };
+    const CHECK: ConfigAction = ConfigAction::Check { output: Output { form: Form::Table } };
+    const CHECK_JSON: ConfigAction = ConfigAction::Check { output: Output { form: Form::Json } };
+    const PRINT: ConfigAction = ConfigAction::Print { output: Output { form: Form::Table } };
+    const PRINT_JSON: ConfigAction = ConfigAction::Print { output: Output { form: Form::Json } };
 
     /// Exit, output and complaints of an action in an environment.
     fn outcome(action: &ConfigAction, env: &[(&str, &str)]) -> (Exit, String, String) {
@@ -132,26 +114,16 @@ mod tests {
     fn a_valid_configuration_is_said_to_be_valid() {
         let (exit, out, err) = outcome(&CHECK, &[("SEEDCAR_PREFIX", "a")]);
         assert_eq!(exit, Exit::Ok);
-        assert_eq!(
-            (out.as_str(), err.as_str()),
-            ("the configuration is valid\n", "")
-        );
+        assert_eq!((out.as_str(), err.as_str()), ("the configuration is valid\n", ""));
     }
 
     #[test]
     fn every_problem_is_one_line_on_stderr_and_the_exit_is_78() {
-        let env = [
-            ("SEEDCAR_WAIT", "5"),
-            ("SEEDCAR_HTTP", "x"),
-            ("CONSUL_X", "x"),
-        ];
+        let env = [("SEEDCAR_WAIT", "5"), ("SEEDCAR_HTTP", "x"), ("CONSUL_X", "x")];
         let (exit, out, err) = outcome(&CHECK, &env);
         assert_eq!((exit.code(), out.as_str()), (78, ""));
         assert_eq!(err.lines().count(), 4, "{err}");
-        assert!(
-            err.lines().all(|line| line.starts_with("problem: ")),
-            "{err}"
-        );
+        assert!(err.lines().all(|line| line.starts_with("problem: ")), "{err}");
     }
 
     #[test]
@@ -174,10 +146,8 @@ mod tests {
 
     #[test]
     fn json_has_the_same_in_parts() {
-        let (exit, out, _) = outcome(
-            &CHECK_JSON,
-            &[("SEEDCAR_PREFIX", "a"), ("SEEDCAR_WAIT", "5")],
-        );
+        let (exit, out, _) =
+            outcome(&CHECK_JSON, &[("SEEDCAR_PREFIX", "a"), ("SEEDCAR_WAIT", "5")]);
         let report: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!((exit, &report["valid"]), (Exit::Config, &json!(false)));
         let problem = json!({
@@ -190,11 +160,8 @@ mod tests {
 
     #[test]
     fn print_shows_values_with_their_origin_and_no_secret() {
-        let env = [
-            ("SEEDCAR_PREFIX", "a"),
-            ("CONSUL_HTTP_TOKEN", "c4n4ry"),
-            ("SEEDCAR_WAIT", "9s"),
-        ];
+        let env =
+            [("SEEDCAR_PREFIX", "a"), ("CONSUL_HTTP_TOKEN", "c4n4ry"), ("SEEDCAR_WAIT", "9s")];
         let (exit, out, _) = outcome(&PRINT, &env);
         assert_eq!(exit, Exit::Ok);
         let line = |name: &str| {
@@ -222,13 +189,7 @@ mod tests {
         std::fs::write(&path, out).unwrap();
         let mut flags = Flags::new();
         flags.push(Id::Config, path);
-        let exit = run(
-            &CHECK,
-            &flags,
-            &Env::default(),
-            &mut Vec::new(),
-            &mut Vec::new(),
-        );
+        let exit = run(&CHECK, &flags, &Env::default(), &mut Vec::new(), &mut Vec::new());
         assert_eq!(exit, Exit::Ok);
     }
 }

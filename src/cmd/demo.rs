@@ -51,14 +51,9 @@ fn notice_signals(stage: &Stage) {
 fn stay(stage: &Stage) -> Result<(), Flop> {
     let (consul, prefix) = (stage.consul(), &stage.prefix);
     stage.act("It stays up until Ctrl-C. In another terminal:");
-    stage.say(&format!(
-        "curl -X PUT -d 'your text' http://{consul}/v1/kv/{prefix}greeting"
-    ));
+    stage.say(&format!("curl -X PUT -d 'your text' http://{consul}/v1/kv/{prefix}greeting"));
     stage.say(&format!("cat {}/live/greeting", stage.volume().display()));
-    stage.say(&format!(
-        "find {}/live/..data/ -type f",
-        stage.volume().display()
-    ));
+    stage.say(&format!("find {}/live/..data/ -type f", stage.volume().display()));
     stage.say(&format!("curl {}/status", stage.url()));
     stage.say(&format!("curl {}/metrics", stage.url()));
     stage.say(&format!("ls {}", stage.backup().display()));

@@ -40,23 +40,13 @@ fn ask(url: &str) -> io::Result<Status> {
 
 fn table(status: &Status, out: &mut impl Write) -> io::Result<()> {
     let word = |health: &Health| {
-        serde_json::to_value(health)
-            .ok()
-            .and_then(|v| Some(v.as_str()?.to_owned()))
+        serde_json::to_value(health).ok().and_then(|v| Some(v.as_str()?.to_owned()))
     };
-    writeln!(
-        out,
-        "state       {}",
-        word(&status.state).unwrap_or_default()
-    )?;
+    writeln!(out, "state       {}", word(&status.state).unwrap_or_default())?;
     if !status.reason.is_empty() {
         writeln!(out, "because     {}", status.reason)?;
     }
-    writeln!(
-        out,
-        "generation  {}",
-        status.generation.as_deref().unwrap_or("none")
-    )?;
+    writeln!(out, "generation  {}", status.generation.as_deref().unwrap_or("none"))?;
     for (name, source) in &status.sources {
         source_lines(name, source, out)?;
     }
@@ -67,45 +57,23 @@ fn source_lines(name: &str, source: &Source, out: &mut impl Write) -> io::Result
     let unknown = || "-".to_owned();
     writeln!(out, "\nsource {name} (prefix {})", source.prefix)?;
     writeln!(out, "  origin     {}", source.origin.word())?;
-    let age = source
-        .confirmed_age
-        .map_or_else(unknown, |age| format!("{age:.0} s ago"));
+    let age = source.confirmed_age.map_or_else(unknown, |age| format!("{age:.0} s ago"));
     let by = source.confirmed_by.map_or("nobody", |by| by.word());
     writeln!(out, "  confirmed  {age} by {by}")?;
     let index = source.index.map_or_else(unknown, |index| index.to_string());
     writeln!(out, "  index      {index}")?;
-    writeln!(
-        out,
-        "  content    {} keys, {} bytes",
-        source.keys, source.bytes
-    )?;
-    writeln!(
-        out,
-        "  digest     {}",
-        source.digest.clone().unwrap_or_else(unknown)
-    )?;
+    writeln!(out, "  content    {} keys, {} bytes", source.keys, source.bytes)?;
+    writeln!(out, "  digest     {}", source.digest.clone().unwrap_or_else(unknown))?;
     for (mechanism, state) in source.mechanisms.iter().filter(|(_, state)| state.enabled) {
         let word = if state.up { "up" } else { "down" };
-        let why = state
-            .last_error
-            .as_ref()
-            .filter(|_| !state.up)
-            .map(|e| format!(" ({})", e.text));
+        let why = state.last_error.as_ref().filter(|_| !state.up).map(|e| format!(" ({})", e.text));
         writeln!(out, "  {mechanism:<10} {word}{}", why.unwrap_or_default())?;
     }
     if let Some(backup) = &source.backup {
-        writeln!(
-            out,
-            "  newest     {} (confirmed {})",
-            backup.name, backup.confirmed
-        )?;
+        writeln!(out, "  newest     {} (confirmed {})", backup.name, backup.confirmed)?;
     }
     if source.skipped_total > 0 {
-        writeln!(
-            out,
-            "  skipped    {} keys cannot be files",
-            source.skipped_total
-        )?;
+        writeln!(out, "  skipped    {} keys cannot be files", source.skipped_total)?;
     }
     if let Some(held) = &source.held {
         let (keys, published) = (held.keys, held.published_keys);
@@ -116,11 +84,7 @@ fn source_lines(name: &str, source: &Source, out: &mut impl Write) -> io::Result
             held.since
         )?;
         if let Some(digest) = &held.digest {
-            writeln!(
-                out,
-                "             if that is right: seedcar accept {}",
-                &digest[..12]
-            )?;
+            writeln!(out, "             if that is right: seedcar accept {}", &digest[..12])?;
         }
     }
     Ok(())

@@ -91,11 +91,7 @@ impl Address {
             _ => (Scheme::Https, "https"),
         };
         let path = path.strip_suffix('/').unwrap_or(path);
-        Ok(Self {
-            scheme,
-            base: format!("{word}://{authority}{path}"),
-            socket: None,
-        })
+        Ok(Self { scheme, base: format!("{word}://{authority}{path}"), socket: None })
     }
 
     fn unix(path: &str) -> Result<Self, AddressError> {
@@ -152,19 +148,14 @@ fn check_authority(authority: &str, needs_port: bool) -> Result<(), AddressError
 fn check_port(port: &str) -> Result<(), AddressError> {
     let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
     let number = port.parse::<u16>().unwrap_or(0);
-    (digits && number > 0)
-        .then_some(())
-        .ok_or(AddressError::Port)
+    (digits && number > 0).then_some(()).ok_or(AddressError::Port)
 }
 
 /// Only what no URL parser rewrites: `..`, `%2e` and the like would ask for another path.
 fn check_path(path: &str) -> Result<(), AddressError> {
     let odd = |b: u8| !b.is_ascii_alphanumeric() && !b"/-._~!$&'()*+,;=:".contains(&b);
     let trimmed = path.strip_suffix('/').unwrap_or(path);
-    let unclean = trimmed
-        .split('/')
-        .skip(1)
-        .any(|s| matches!(s, "" | "." | ".."));
+    let unclean = trimmed.split('/').skip(1).any(|s| matches!(s, "" | "." | ".."));
     if unclean || path.bytes().any(odd) {
         return Err(AddressError::Path);
     }
@@ -190,11 +181,7 @@ mod tests {
             ("http://consul:8500", false, "http://consul:8500"),
             ("http://consul:8500", true, "https://consul:8500"),
             ("https://consul:8501", false, "https://consul:8501"),
-            (
-                "https://consul.example.com",
-                false,
-                "https://consul.example.com",
-            ),
+            ("https://consul.example.com", false, "https://consul.example.com"),
             ("https://proxy/consul/", false, "https://proxy/consul"),
             ("http://proxy:80/a/b", false, "http://proxy:80/a/b"),
             ("[::1]:8500", false, "http://[::1]:8500"),

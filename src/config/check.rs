@@ -30,22 +30,12 @@ const SHORTEST: Period = Period::seconds(1);
 
 /// Checks the layers.
 pub(super) fn check(typed: Typed, scope: Scope, in_pod: bool, problems: Vec<Problem>) -> Outcome {
-    let mut checker = Checker {
-        typed: &typed,
-        scope,
-        in_pod,
-        problems,
-        warnings: vec![],
-    };
+    let mut checker = Checker { typed: &typed, scope, in_pod, problems, warnings: vec![] };
     let config = checker.config();
     let (problems, warnings) = (checker.problems, checker.warnings);
     Outcome {
         typed,
-        config: if problems.is_empty() {
-            Ok(config)
-        } else {
-            Err(problems)
-        },
+        config: if problems.is_empty() { Ok(config) } else { Err(problems) },
         warnings,
     }
 }
@@ -83,33 +73,21 @@ impl Checker<'_> {
 
     fn backup(&mut self, volume: &Path) -> Option<Backup> {
         self.switch(Id::NoBackup);
-        let words = [
-            ("write", Some(BackupMode::Write)),
-            ("read", Some(BackupMode::Read)),
-            ("off", None),
-        ];
+        let words =
+            [("write", Some(BackupMode::Write)), ("read", Some(BackupMode::Read)), ("off", None)];
         let mode = self.word(Id::BackupMode, &words);
         let dir = self.path(Id::Backup);
         let id = self.label(Id::BackupId).unwrap_or_default();
         let delay = self.period(Id::BackupDelay, at_least(Period::default()));
         let mode = mode?;
         self.backup_is_elsewhere(&dir, volume);
-        Some(Backup {
-            dir,
-            mode,
-            id,
-            delay,
-        })
+        Some(Backup { dir, mode, id, delay })
     }
 
     fn backup_is_elsewhere(&mut self, dir: &Path, volume: &Path) {
         if dir.starts_with(volume) {
             let reason = "lies in the volume, which is memory and would take the backup with it";
-            self.clash(
-                Id::Backup,
-                reason,
-                "name a directory on a disk, or --no-backup",
-            );
+            self.clash(Id::Backup, reason, "name a directory on a disk, or --no-backup");
         }
     }
 
@@ -149,11 +127,7 @@ impl Checker<'_> {
         Log {
             format: self.word(
                 Id::LogFormat,
-                &[
-                    ("auto", LogFormat::Auto),
-                    ("json", LogFormat::Json),
-                    ("text", LogFormat::Text),
-                ],
+                &[("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)],
             ),
             level: self.word(
                 Id::LogLevel,

@@ -22,10 +22,7 @@ impl Env {
     /// A variable's text. An empty variable is an unset one, as Consul's own clients have it, and as
     /// templates leave it.
     fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|text| !text.is_empty())
+        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
     /// True in a container that Kubernetes started.
@@ -37,10 +34,7 @@ impl Env {
     pub(super) fn one(&self, id: Id) -> Option<Given> {
         let name = id.row().variable()?;
         let text = self.get(&name)?.to_owned();
-        Some(Given {
-            text,
-            origin: Origin::Seedcar(name),
-        })
+        Some(Given { text, origin: Origin::Seedcar(name) })
     }
 
     /// Our own variables, as the layer below the flags.
@@ -102,9 +96,7 @@ impl Env {
         let strangers = self
             .with_prefix("SEEDCAR_")
             .filter(|name| *name != FOR_APPLICATIONS && !known.iter().any(|k| k == name));
-        strangers
-            .map(|name| Warning::strict(unknown(name)))
-            .collect()
+        strangers.map(|name| Warning::strict(unknown(name))).collect()
     }
 
     /// The names that start with `prefix`, without those that Kubernetes makes for a Service that
@@ -121,11 +113,7 @@ impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Env {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
         let lossy = |text: OsString| text.to_string_lossy().into_owned();
         let pairs = variables.into_iter();
-        Self(
-            pairs
-                .map(|(name, text)| (lossy(name.into()), lossy(text.into())))
-                .collect(),
-        )
+        Self(pairs.map(|(name, text)| (lossy(name.into()), lossy(text.into()))).collect())
     }
 }
 

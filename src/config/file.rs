@@ -30,10 +30,7 @@ impl Document {
     /// A document that is already at hand.
     #[cfg(test)]
     pub fn new(name: &str, text: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            text: text.to_owned(),
-        }
+        Self { name: name.to_owned(), text: text.to_owned() }
     }
 
     /// Reads the file that `config` names.
@@ -48,10 +45,7 @@ impl Document {
         let shown = config.shown(Id::Config.row()).map(str::to_owned);
         let reason = format!("cannot be read: {error}");
         let problem = Problem::new(Kind::Unreadable, "config", reason).at(config.origin.clone());
-        problems.push(Problem {
-            text: shown,
-            ..problem
-        });
+        problems.push(Problem { text: shown, ..problem });
         None
     }
 

@@ -130,9 +130,7 @@ impl fmt::Display for Problem {
         if let Some(origin) = &self.origin {
             write!(f, " ({origin})")?;
         }
-        self.hint
-            .as_ref()
-            .map_or(Ok(()), |hint| write!(f, "; {hint}"))
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 
@@ -149,18 +147,12 @@ fn shortened(text: &str) -> String {
 impl Warning {
     /// Said, and no more.
     pub(super) fn mild(problem: Problem) -> Self {
-        Self {
-            problem,
-            strict: false,
-        }
+        Self { problem, strict: false }
     }
 
     /// Said at run time, refused by `config check`.
     pub(super) fn strict(problem: Problem) -> Self {
-        Self {
-            problem,
-            strict: true,
-        }
+        Self { problem, strict: true }
     }
 }
 
@@ -199,11 +191,7 @@ impl Serialize for Origin {
 
 impl Reason {
     pub(super) fn new(kind: Kind, text: impl fmt::Display) -> Self {
-        Self {
-            kind,
-            text: text.to_string(),
-            hint: None,
-        }
+        Self { kind, text: text.to_string(), hint: None }
     }
 
     /// Does not read.

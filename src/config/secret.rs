@@ -84,10 +84,7 @@ impl FromStr for BasicAuth {
             Some((user, password)) => (user, password),
             None => (typed, ""),
         };
-        Ok(Self {
-            user: user.to_owned(),
-            password: password.parse().ok(),
-        })
+        Ok(Self { user: user.to_owned(), password: password.parse().ok() })
     }
 }
 

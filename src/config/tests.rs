@@ -20,13 +20,9 @@ const CANARY: &str = "c4n4ry-s3cr3t";
 
 /// Words of a command line after `seedcar run`, of an environment, and the text of `seedcar.yaml`.
 fn load(flags: &str, env: &str, file: &str) -> Outcome {
-    let words = ["seedcar", "run"]
-        .into_iter()
-        .chain(flags.split_whitespace());
+    let words = ["seedcar", "run"].into_iter().chain(flags.split_whitespace());
     let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
-    let variables = env
-        .split_whitespace()
-        .filter_map(|word| word.split_once('='));
+    let variables = env.split_whitespace().filter_map(|word| word.split_once('='));
     let document = (!file.is_empty()).then(|| Document::new("seedcar.yaml", file));
     let (flags, env) = (cli.command.flags().unwrap(), variables.collect::<Env>());
     combine(flags, &env, document.as_ref(), Scope::Full, vec![])
@@ -70,7 +66,5 @@ fn warnings(flags: &str, env: &str, file: &str) -> Vec<String> {
 fn printed(setting: &str, outcome: &Outcome) -> Vec<String> {
     let all = outcome.typed.effective().into_iter();
     let about = all.filter(|line| line.setting == setting);
-    about
-        .map(|line| format!("{} from {}", line.value.unwrap_or("-".into()), line.origin))
-        .collect()
+    about.map(|line| format!("{} from {}", line.value.unwrap_or("-".into()), line.origin)).collect()
 }

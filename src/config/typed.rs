@@ -79,10 +79,7 @@ impl Flags {
     /// The last value of a flag.
     pub(super) fn last(&self, id: Id) -> Option<Given> {
         let found = self.0.iter().rev().find(|(other, _)| *other == id);
-        found.map(|(_, text)| Given {
-            text: text.clone(),
-            origin: Origin::Flag(id.row().name),
-        })
+        found.map(|(_, text)| Given { text: text.clone(), origin: Origin::Flag(id.row().name) })
     }
 
     /// The flags as the topmost layer.
@@ -218,14 +215,7 @@ impl NamedPrefix {
             Some((name, prefix)) => (Some(name.to_owned()), prefix.to_owned()),
             None => (None, text.clone()),
         };
-        Self {
-            id: Id::Source,
-            text,
-            name,
-            prefix,
-            exact: false,
-            origin,
-        }
+        Self { id: Id::Source, text, name, prefix, exact: false, origin }
     }
 }
 

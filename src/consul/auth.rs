@@ -43,14 +43,8 @@ impl Auth {
 
 /// Reads a token file, white space around it aside. The content never reaches the error.
 fn read(path: &Path) -> Result<Secret, Error> {
-    let error = |what: String| {
-        Error::new(
-            Kind::Token,
-            format!("token file {}: {what}", path.display()),
-        )
-    };
+    let error =
+        |what: String| Error::new(Kind::Token, format!("token file {}: {what}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|e| error(e.kind().to_string()))?;
-    text.trim()
-        .parse()
-        .map_err(|e: crate::config::SecretError| error(format!("it {e}")))
+    text.trim().parse().map_err(|e: crate::config::SecretError| error(format!("it {e}")))
 }

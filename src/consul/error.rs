@@ -52,11 +52,7 @@ pub enum Kind {
 impl Error {
     /// An error of this kind.
     pub fn new(kind: Kind, text: String) -> Self {
-        Self {
-            kind,
-            text,
-            retry_after: None,
-        }
+        Self { kind, text, retry_after: None }
     }
 
     /// Passes answers through (200 and 404) and turns every other status into an error.
@@ -80,11 +76,7 @@ impl Error {
         };
         let code = status.as_u16();
         let separator = if said.is_empty() { "" } else { ": " };
-        Err(Self {
-            kind,
-            text: format!("HTTP {code}{separator}{said}{hint}"),
-            retry_after,
-        })
+        Err(Self { kind, text: format!("HTTP {code}{separator}{said}{hint}"), retry_after })
     }
 
     /// An error of the connection.
@@ -107,12 +99,10 @@ impl Error {
     /// How the back-off takes it.
     pub fn trouble(&self) -> Trouble {
         match self.kind {
-            Kind::RateLimited => Trouble::Busy {
-                retry_after: self.retry_after,
-            },
-            Kind::Server if self.retry_after.is_some() => Trouble::Busy {
-                retry_after: self.retry_after,
-            },
+            Kind::RateLimited => Trouble::Busy { retry_after: self.retry_after },
+            Kind::Server if self.retry_after.is_some() => {
+                Trouble::Busy { retry_after: self.retry_after }
+            }
             Kind::Denied
             | Kind::Token
             | Kind::BadRequest
@@ -160,10 +150,7 @@ impl Kind {
 
     /// There was no HTTP answer below 500.
     pub fn is_unreachable(self) -> bool {
-        matches!(
-            self,
-            Self::Connect | Self::Timeout | Self::Tls | Self::Server
-        )
+        matches!(self, Self::Connect | Self::Timeout | Self::Tls | Self::Server)
     }
 }
 
@@ -190,13 +177,9 @@ fn is_tls(error: &reqwest::Error) -> bool {
 
 /// The last cause says what happened; the ones around it say only that something did.
 fn innermost(error: &reqwest::Error) -> String {
-    causes(error)
-        .last()
-        .map_or_else(|| error.to_string(), ToString::to_string)
+    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(error.source(), |cause: &&'a (dyn StdError + 'static)| {
-        (*cause).source()
-    })
+    std::iter::successors(error.source(), |cause: &&'a (dyn StdError + 'static)| (*cause).source())
 }

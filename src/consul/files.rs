@@ -76,14 +76,9 @@ fn directories(config: &Config) -> BTreeSet<PathBuf> {
     };
     let client = tls.client.iter().flat_map(|c| [&c.cert, &c.key]);
     let files = token.into_iter().chain(&tls.ca_file).chain(client);
-    let parents = files
-        .filter_map(|file| file.parent())
-        .map(|parent| match parent {
-            here if here.as_os_str().is_empty() => Path::new("."),
-            other => other,
-        });
-    parents
-        .map(Path::to_owned)
-        .chain(tls.ca_path.clone())
-        .collect()
+    let parents = files.filter_map(|file| file.parent()).map(|parent| match parent {
+        here if here.as_os_str().is_empty() => Path::new("."),
+        other => other,
+    });
+    parents.map(Path::to_owned).chain(tls.ca_path.clone()).collect()
 }

@@ -71,10 +71,7 @@ pub fn base_url(address: &Address, tls: &Tls) -> String {
 
 /// The URL with the name to verify, and the real host.
 fn renamed(address: &Address, tls: &Tls) -> Option<(String, String)> {
-    let name = tls
-        .server_name
-        .as_ref()
-        .filter(|_| address.scheme == Scheme::Https)?;
+    let name = tls.server_name.as_ref().filter(|_| address.scheme == Scheme::Https)?;
     let mut url = reqwest::Url::parse(&address.base).ok()?;
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
     url.set_host(Some(name)).ok()?;
@@ -103,11 +100,7 @@ fn tls_config(address: &Address, tls: &Tls) -> Result<ClientConfig, String> {
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots);
-    match tls
-        .client
-        .as_ref()
-        .filter(|_| address.scheme == Scheme::Https)
-    {
+    match tls.client.as_ref().filter(|_| address.scheme == Scheme::Https) {
         None => Ok(builder.with_no_client_auth()),
         Some(client) => {
             let chain = certificates(&client.cert)?;
@@ -125,9 +118,7 @@ fn roots(tls: &Tls) -> Result<RootCertStore, String> {
     let own = authority_files(tls);
     for path in &own {
         for certificate in certificates(path)? {
-            roots
-                .add(certificate)
-                .map_err(|e| format!("CA file {}: {e}", path.display()))?;
+            roots.add(certificate).map_err(|e| format!("CA file {}: {e}", path.display()))?;
         }
     }
     if own.is_empty() {
@@ -135,7 +126,7 @@ fn roots(tls: &Tls) -> Result<RootCertStore, String> {
     }
     if roots.is_empty() {
         return Err(
-            "no CA certificates found: give --ca-file (an image from scratch has none)".into(),
+            "no CA certificates found: give --ca-file (an image from scratch has none)".into()
         );
     }
     Ok(roots)
@@ -143,9 +134,7 @@ fn roots(tls: &Tls) -> Result<RootCertStore, String> {
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let error = |e: rustls::pki_types::pem::Error| format!("{}: {e}", path.display());
-    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
-        .map_err(error)?
-        .collect();
+    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(error)?.collect();
     let all = all.map_err(error)?;
     if all.is_empty() {
         return Err(format!("{}: no certificate in it", path.display()));
@@ -166,10 +155,7 @@ fn authority_files(tls: &Tls) -> Vec<PathBuf> {
 }
 
 fn files(tls: &Tls) -> Vec<PathBuf> {
-    let client = tls
-        .client
-        .iter()
-        .flat_map(|c| [c.cert.clone(), c.key.clone()]);
+    let client = tls.client.iter().flat_map(|c| [c.cert.clone(), c.key.clone()]);
     authority_files(tls).into_iter().chain(client).collect()
 }
 

@@ -149,9 +149,7 @@ impl<'a> Decoder<'a> {
         }
         self.scratch.clear();
         let encoded = wire.value.as_deref().unwrap_or_default();
-        STANDARD
-            .decode_vec(encoded, &mut self.scratch)
-            .map_err(|_| Malformed::Base64)?;
+        STANDARD.decode_vec(encoded, &mut self.scratch).map_err(|_| Malformed::Base64)?;
         self.bytes += (wire.key.len() + self.scratch.len()) as u64;
         if self.bytes > self.caps.max_bytes || self.entries.len() >= self.caps.max_keys {
             return Err(Malformed::TooLarge(self.entries.len()));
@@ -165,13 +163,7 @@ impl<'a> Decoder<'a> {
         let (create, modify) = (wire.create_index, wire.modify_index);
         let known = self.previous.and_then(|p| p.get(&wire.key));
         let Some(known) = known.filter(|k| *k.value == *self.scratch) else {
-            return Arc::new(Entry::new(
-                &wire.key,
-                &self.scratch,
-                wire.flags,
-                create,
-                modify,
-            ));
+            return Arc::new(Entry::new(&wire.key, &self.scratch, wire.flags, create, modify));
         };
         let same = known.flags == wire.flags && known.create_index == create;
         if same && known.modify_index == modify {
@@ -280,10 +272,7 @@ mod tests {
     use crate::model::key::PrefixRules;
     use proptest::prelude::*;
 
-    const CAPS: Caps = Caps {
-        max_bytes: 1 << 20,
-        max_keys: 1000,
-    };
+    const CAPS: Caps = Caps { max_bytes: 1 << 20, max_keys: 1000 };
     const BODY: &str = r#"[{"LockIndex":0,"Key":"p/a\"{[","Flags":18446744073709551615,"Value":"MQ==","CreateIndex":5,"ModifyIndex":6},
         {"LockIndex":1,"Session":"x","Key":"p/\u003cb\u003e","Flags":0,"Value":null,"CreateIndex":7,"ModifyIndex":7,"Namespace":{"x":["y"]}}]"#;
 
@@ -311,10 +300,7 @@ mod tests {
         let s = whole(BODY).unwrap();
         assert_eq!((s.index(), s.keys()), (9, 2));
         let a = s.get("p/a\"{[").unwrap();
-        assert_eq!(
-            (&*a.value, a.flags, a.modify_index),
-            (&b"1"[..], u64::MAX, 6)
-        );
+        assert_eq!((&*a.value, a.flags, a.modify_index), (&b"1"[..], u64::MAX, 6));
         assert!(s.get("p/<b>").unwrap().value.is_empty(), "null is empty");
         assert_eq!(whole(" [ ] \n").unwrap().keys(), 0);
     }
@@ -324,11 +310,7 @@ mod tests {
         let expected = whole(BODY).unwrap();
         for at in 0..BODY.len() {
             let (a, b) = BODY.as_bytes().split_at(at);
-            assert_eq!(
-                decode(&[a, b], CAPS, None).unwrap(),
-                expected,
-                "cut at {at}"
-            );
+            assert_eq!(decode(&[a, b], CAPS, None).unwrap(), expected, "cut at {at}");
         }
         let bytes: Vec<&[u8]> = BODY.as_bytes().chunks(1).collect();
         assert_eq!(decode(&bytes, CAPS, None).unwrap(), expected);
@@ -363,25 +345,10 @@ mod tests {
     fn the_limits_hold_while_it_streams() {
         let one = r#"{"Key":"p/aaaa","Value":"AAAAAAAA"}"#;
         let two = format!(r#"[{one},{}]"#, one.replace("aaaa", "bbbb"));
-        for caps in [
-            Caps {
-                max_keys: 1,
-                ..CAPS
-            },
-            Caps {
-                max_bytes: 20,
-                ..CAPS
-            },
-        ] {
-            assert_eq!(
-                decode(&[two.as_bytes()], caps, None),
-                Err(Malformed::TooLarge(1))
-            );
+        for caps in [Caps { max_keys: 1, ..CAPS }, Caps { max_bytes: 20, ..CAPS }] {
+            assert_eq!(decode(&[two.as_bytes()], caps, None), Err(Malformed::TooLarge(1)));
         }
-        let caps = Caps {
-            max_bytes: 20,
-            ..CAPS
-        };
+        let caps = Caps { max_bytes: 20, ..CAPS };
         let endless = vec![b'A'; 100_000];
         let got = decode(&[br#"[{"Key":"p/a","Value":""#, &endless], caps, None);
         assert_eq!(got, Err(Malformed::TooLarge(0)));

@@ -22,11 +22,7 @@ pub fn play(stage: &mut Stage) -> Result<(), Flop> {
 
 fn seed(stage: &mut Stage) -> Result<(), Flop> {
     stage.act("A prefix in Consul becomes a directory of files");
-    for (key, value) in [
-        ("db/host", "db1.internal"),
-        ("db/pool", "20"),
-        ("greeting", "hello"),
-    ] {
+    for (key, value) in [("db/host", "db1.internal"), ("db/pool", "20"), ("greeting", "hello")] {
         stage.put(key, value)?;
     }
     let seeded = stage.init(&[])?;
@@ -35,9 +31,7 @@ fn seed(stage: &mut Stage) -> Result<(), Flop> {
     stage.start(&RUN)?;
     stage.until("watch, heartbeat and backup work", || {
         let all_up = |s: &crate::status::Source| s.mechanisms.values().all(|m| m.up);
-        stage
-            .status()
-            .is_some_and(|s| s.sources.values().all(all_up))
+        stage.status().is_some_and(|s| s.sources.values().all(all_up))
     })?;
     Ok(())
 }
@@ -55,14 +49,9 @@ fn watch_cut(stage: &mut Stage) -> Result<(), Flop> {
     stage.put("db/pool", "50")?;
     stage.say("the heartbeat does not know of the watch; it comes round (every 3 s here)");
     stage.shows("db/pool", "50")?;
-    let by = |m| {
-        stage
-            .status()
-            .is_some_and(|s| s.sources.values().all(|s| s.confirmed_by == Some(m)))
-    };
-    stage.until("it was the heartbeat that brought it", || {
-        by(Mechanism::Heartbeat)
-    })?;
+    let by =
+        |m| stage.status().is_some_and(|s| s.sources.values().all(|s| s.confirmed_by == Some(m)));
+    stage.until("it was the heartbeat that brought it", || by(Mechanism::Heartbeat))?;
     stage.proxy.clear();
     Ok(())
 }
@@ -76,19 +65,13 @@ fn emptied(stage: &mut Stage) -> Result<(), Flop> {
     };
     stage.until("the answer is held, and says so", || held() == Some(true))?;
     stage.check("the files are still there", stage.file("db/host").is_some())?;
-    for (key, value) in [
-        ("db/host", "db2.internal"),
-        ("db/pool", "50"),
-        ("greeting", "hello again"),
-    ] {
+    for (key, value) in
+        [("db/host", "db2.internal"), ("db/pool", "50"), ("greeting", "hello again")]
+    {
         stage.put(key, value)?;
     }
     stage.shows("db/host", "db2.internal")?;
-    let free = || {
-        stage
-            .status()
-            .is_some_and(|s| s.sources.values().all(|s| s.held.is_none()))
-    };
+    let free = || stage.status().is_some_and(|s| s.sources.values().all(|s| s.held.is_none()));
     stage.until("the hold is over", free)?;
     Ok(())
 }
@@ -99,9 +82,7 @@ fn consul_killed(stage: &mut Stage) -> Result<(), Flop> {
         let source = stage.status()?.sources.into_values().next()?;
         Some(source.backup?.digest == source.digest?)
     };
-    stage.until("the backup holds the latest content", || {
-        saved() == Some(true)
-    })?;
+    stage.until("the backup holds the latest content", || saved() == Some(true))?;
     stage.kill_consul();
     let down = || stage.status().is_some_and(|s| s.state == Health::Degraded);
     stage.until("seedcar notices and says degraded", down)?;
@@ -119,10 +100,7 @@ fn restart_from_backup(stage: &mut Stage) -> Result<(), Flop> {
     let seeded = stage.init(&[])?;
     stage.check("seedcar init exits 0", seeded)?;
     let origin = stage.status_file().map(|s| s.origin);
-    stage.check(
-        "it was seeded from the backup, and says so",
-        origin == Some(Origin::Backup),
-    )?;
+    stage.check("it was seeded from the backup, and says so", origin == Some(Origin::Backup))?;
     stage.shows("db/host", "db2.internal")?;
     stage.start(&RUN)?;
     Ok(())

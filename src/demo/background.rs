@@ -23,9 +23,7 @@ impl Background {
     where
         F: Future<Output = ()>,
     {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let run = move || {
             runtime.block_on(async move {
@@ -35,13 +33,8 @@ impl Background {
                 }
             });
         };
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(run)?;
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 

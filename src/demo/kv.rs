@@ -81,10 +81,7 @@ pub enum LockError {
 impl Put {
     /// The value alone, with flags 0.
     pub fn value(value: impl Into<Vec<u8>>) -> Self {
-        Self {
-            value: value.into(),
-            flags: 0,
-        }
+        Self { value: value.into(), flags: 0 }
     }
 }
 
@@ -121,9 +118,7 @@ impl Kv {
 
     /// All keys with their entries, in byte order.
     pub fn entries(&self) -> impl Iterator<Item = (&[u8], &Entry)> {
-        self.entries
-            .iter()
-            .map(|(key, entry)| (key.as_slice(), entry))
+        self.entries.iter().map(|(key, entry)| (key.as_slice(), entry))
     }
 
     /// One key, with the index that a single-key query reports.
@@ -163,9 +158,7 @@ impl Kv {
             return self.table_index();
         }
         let living = self.list(prefix).map(|(_, entry)| entry.modify_index).max();
-        let deleted = under(&self.tombstones, prefix)
-            .map(|(_, index)| *index)
-            .max();
+        let deleted = under(&self.tombstones, prefix).map(|(_, index)| *index).max();
         living.max(deleted).unwrap_or_else(|| self.table_index())
     }
 
@@ -195,10 +188,8 @@ impl Kv {
     /// Deletes one key if its modify index is `expected`. True also when there is no such key.
     pub fn delete_cas(&mut self, key: impl AsRef<[u8]>, expected: u64) -> bool {
         let index = self.next_commit();
-        let allowed = self
-            .entries
-            .get(key.as_ref())
-            .is_none_or(|entry| entry.modify_index == expected);
+        let allowed =
+            self.entries.get(key.as_ref()).is_none_or(|entry| entry.modify_index == expected);
         if allowed {
             self.remove(index, key.as_ref());
         }
@@ -237,10 +228,7 @@ impl Kv {
             .map(|(key, _)| key.to_owned())
             .collect();
         for key in held {
-            let entry = Entry {
-                session: None,
-                ..self.entries[&key].clone()
-            };
+            let entry = Entry { session: None, ..self.entries[&key].clone() };
             self.store(index, &key, entry);
         }
     }
@@ -263,12 +251,7 @@ impl Kv {
             Some(_) => held.map_or(0, |entry| entry.lock_index),
             None => held.map_or(0, |entry| entry.lock_index) + 1,
         };
-        self.write(
-            index,
-            key.as_ref(),
-            put,
-            Some((lock_index, Some(session.to_owned()))),
-        );
+        self.write(index, key.as_ref(), put, Some((lock_index, Some(session.to_owned()))));
         Ok(true)
     }
 
@@ -289,11 +272,7 @@ impl Kv {
     /// may now be too high; commits go on above both.
     pub fn restore(&mut self, snapshot: &Kv) {
         let commit = self.commit.max(snapshot.commit) + 1;
-        *self = Kv {
-            commit,
-            changes: Vec::new(),
-            ..snapshot.clone()
-        };
+        *self = Kv { commit, changes: Vec::new(), ..snapshot.clone() };
     }
 
     /// What was touched since the last call.
@@ -311,13 +290,7 @@ impl Kv {
         entries: BTreeMap<Vec<u8>, Entry>,
         tombstones: BTreeMap<Vec<u8>, u64>,
     ) -> Self {
-        Self {
-            commit,
-            table_index,
-            entries,
-            tombstones,
-            ..Self::new()
-        }
+        Self { commit, table_index, entries, tombstones, ..Self::new() }
     }
 
     fn next_commit(&mut self) -> u64 {
@@ -335,9 +308,7 @@ impl Kv {
     }
 
     fn cas_allows(&self, key: &[u8], expected: u64) -> bool {
-        self.entries
-            .get(key)
-            .map_or(expected == 0, |entry| entry.modify_index == expected)
+        self.entries.get(key).map_or(expected == 0, |entry| entry.modify_index == expected)
     }
 
     /// `lock`: the lock's new index and holder; `None` for an ordinary write, which keeps the
@@ -360,28 +331,16 @@ impl Kv {
     }
 
     fn store(&mut self, index: u64, key: &[u8], entry: Entry) {
-        self.entries.insert(
-            key.to_owned(),
-            Entry {
-                modify_index: index,
-                ..entry
-            },
-        );
+        self.entries.insert(key.to_owned(), Entry { modify_index: index, ..entry });
         self.table_index = index;
-        self.changes.push(Change {
-            key: key.to_owned(),
-            gone: false,
-        });
+        self.changes.push(Change { key: key.to_owned(), gone: false });
     }
 
     fn remove(&mut self, index: u64, key: &[u8]) {
         if self.entries.remove(key).is_some() {
             self.tombstones.insert(key.to_owned(), index);
             self.table_index = index;
-            self.changes.push(Change {
-                key: key.to_owned(),
-                gone: true,
-            });
+            self.changes.push(Change { key: key.to_owned(), gone: true });
         }
     }
 

@@ -76,11 +76,7 @@ impl Proxy {
         let watched = switches.subscribe();
         let upstream = upstream.into().into();
         let thread = Background::spawn("demo-proxy", move || run(listener, upstream, watched))?;
-        Ok(Self {
-            addr,
-            switches,
-            _thread: thread,
-        })
+        Ok(Self { addr, switches, _thread: thread })
     }
 
     /// Where clients connect to.
@@ -90,8 +86,7 @@ impl Proxy {
 
     /// Turns the switch for everybody that has no switch of their own.
     pub fn set(&self, mode: Mode) {
-        self.switches
-            .send_modify(|switches| switches.everybody = mode);
+        self.switches.send_modify(|switches| switches.everybody = mode);
     }
 
     /// Turns the switch for connections whose User-Agent contains `part`.
@@ -112,10 +107,7 @@ impl Proxy {
 
 impl Switches {
     fn mode(&self, agent: &str) -> Mode {
-        let named = self
-            .agents
-            .iter()
-            .find(|(part, _)| agent.contains(part.as_str()));
+        let named = self.agents.iter().find(|(part, _)| agent.contains(part.as_str()));
         named.map_or(self.everybody, |(_, mode)| *mode)
     }
 }
@@ -136,9 +128,7 @@ impl Gate {
     /// Returns when the connection is to be closed.
     async fn shut(&mut self) {
         let Self { switches, agent } = self;
-        let _ = switches
-            .wait_for(|switches| switches.mode(agent) == Mode::Refuse)
-            .await;
+        let _ = switches.wait_for(|switches| switches.mode(agent) == Mode::Refuse).await;
     }
 }
 
@@ -203,13 +193,9 @@ fn agent_of(head: &[u8]) -> String {
     let head = String::from_utf8_lossy(head);
     let field = |line: &str| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("user-agent")
-            .then(|| value.trim().to_owned())
+        name.eq_ignore_ascii_case("user-agent").then(|| value.trim().to_owned())
     };
-    head.lines()
-        .take_while(|line| !line.is_empty())
-        .find_map(field)
-        .unwrap_or_default()
+    head.lines().take_while(|line| !line.is_empty()).find_map(field).unwrap_or_default()
 }
 
 async fn forward(

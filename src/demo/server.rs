@@ -86,13 +86,7 @@ impl Server {
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
         let (kv, faults, log) = Default::default();
-        Ok(Self {
-            listener,
-            addr,
-            kv,
-            faults,
-            log,
-        })
+        Ok(Self { listener, addr, kv, faults, log })
     }
 
     /// Serves this table instead of an empty one.
@@ -133,28 +127,11 @@ impl Server {
     /// # Errors
     /// There is no thread or no runtime to be had.
     pub fn spawn(self) -> io::Result<Running> {
-        let Self {
-            listener,
-            addr,
-            kv,
-            faults,
-            log,
-        } = self;
+        let Self { listener, addr, kv, faults, log } = self;
         let leader = addr.to_string().into();
-        let shared = Shared {
-            kv: kv.clone(),
-            faults: faults.clone(),
-            log: log.clone(),
-            leader,
-        };
+        let shared = Shared { kv: kv.clone(), faults: faults.clone(), log: log.clone(), leader };
         let thread = Background::spawn("demo-consul", || serve(listener, shared))?;
-        Ok(Running {
-            addr,
-            kv,
-            faults,
-            log,
-            _thread: thread,
-        })
+        Ok(Running { addr, kv, faults, log, _thread: thread })
     }
 }
 
@@ -191,10 +168,7 @@ impl Running {
 impl RequestLog {
     /// All requests in the log.
     pub fn all(&self) -> Vec<Logged> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Empties the log and returns what was in it.
@@ -225,10 +199,7 @@ async fn serve(listener: TcpListener, shared: Shared) {
 async fn respond(State(shared): State<Shared>, request: Request<Body>) -> Response<Body> {
     let method = request.method().to_string();
     let target = request.uri().to_string();
-    let agent = request
-        .headers()
-        .get("user-agent")
-        .map(|value| value.as_bytes());
+    let agent = request.headers().get("user-agent").map(|value| value.as_bytes());
     let agent = String::from_utf8_lossy(agent.unwrap_or_default()).into_owned();
     shared.log.push(Logged {
         method: method.clone(),
@@ -241,9 +212,7 @@ async fn respond(State(shared): State<Shared>, request: Request<Body>) -> Respon
     let faults = shared.faults.judge(&method, &target, &agent);
     let answer = match faults.iter().find_map(Option::from) {
         Some(fixed) => fixed,
-        None => routes::answer(&shared.kv, &shared.leader, request, &faults)
-            .await
-            .spoiled(&faults),
+        None => routes::answer(&shared.kv, &shared.leader, request, &faults).await.spoiled(&faults),
     };
     shared.faults.answerable(&method, &target, &agent).await;
     answer.send(&faults)

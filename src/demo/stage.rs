@@ -37,15 +37,8 @@ pub struct Stage {
 
 /// The Consul that is written to.
 enum Store {
-    Embedded {
-        kv: KvHandle,
-        at: std::net::SocketAddr,
-        server: Option<Running>,
-    },
-    Real {
-        at: String,
-        token: Option<String>,
-    },
+    Embedded { kv: KvHandle, at: std::net::SocketAddr, server: Option<Running> },
+    Real { at: String, token: Option<String> },
 }
 
 /// `seedcar run` as a child.
@@ -73,34 +66,19 @@ pub enum Flop {
 impl Stage {
     /// Sets the stage: the embedded store, or the real Consul at `real` under a random prefix.
     pub fn set(real: Option<&str>) -> Result<Self, Flop> {
-        let random: String = std::iter::repeat_with(fastrand::alphanumeric)
-            .take(8)
-            .collect();
+        let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
         let (store, prefix) = match real {
             None => (Store::embedded()?, "apps/web/".to_owned()),
             Some(at) => (Store::real(at)?, format!("seedcar-demo-{random}/")),
         };
         let proxy = Proxy::start(store.address())?;
         let shm = Path::new("/dev/shm");
-        let parent = if shm.is_dir() {
-            shm.to_owned()
-        } else {
-            std::env::temp_dir()
-        };
+        let parent = if shm.is_dir() { shm.to_owned() } else { std::env::temp_dir() };
         let scratch = parent.join(format!("seedcar-demo-{random}"));
         fs::create_dir(&scratch)?;
         let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let (interrupted, started) = (Arc::default(), Instant::now());
-        let stage = Self {
-            store,
-            proxy,
-            prefix,
-            scratch,
-            interrupted,
-            run: None,
-            started,
-            colour,
-        };
+        let stage = Self { store, proxy, prefix, scratch, interrupted, run: None, started, colour };
         fs::create_dir(stage.volume())?;
         fs::create_dir(stage.backup())?;
         Ok(stage)
@@ -129,11 +107,7 @@ impl Stage {
     /// A heading.
     pub fn act(&self, title: &str) {
         let at = self.started.elapsed().as_secs_f32();
-        let (bold, plain) = if self.colour {
-            ("\x1b[1m", "\x1b[0m")
-        } else {
-            ("", "")
-        };
+        let (bold, plain) = if self.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
         println!("\n{bold}[{at:4.1} s] {title}{plain}");
     }
 
@@ -144,11 +118,7 @@ impl Stage {
 
     /// A line that was checked.
     pub fn good(&self, text: &str) {
-        let (green, plain) = if self.colour {
-            ("\x1b[32m", "\x1b[0m")
-        } else {
-            ("", "")
-        };
+        let (green, plain) = if self.colour { ("\x1b[32m", "\x1b[0m") } else { ("", "") };
         println!("      {green}ok{plain} {text}");
     }
 
@@ -184,11 +154,7 @@ impl Stage {
 
     fn pause(&self) -> Result<(), Flop> {
         std::thread::sleep(LOOK_EVERY);
-        if self.interrupted.load(Ordering::Relaxed) {
-            Err(Flop::Interrupted)
-        } else {
-            Ok(())
-        }
+        if self.interrupted.load(Ordering::Relaxed) { Err(Flop::Interrupted) } else { Ok(()) }
     }
 
     /// What seedcar has logged.
@@ -258,15 +224,8 @@ impl Stage {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
         let http = listener.local_addr()?.to_string();
         drop(listener);
-        let child = self
-            .seedcar("run")?
-            .args(["--http", &http])
-            .args(args)
-            .spawn()?;
-        self.run = Some(Sidecar {
-            child,
-            url: format!("http://{http}"),
-        });
+        let child = self.seedcar("run")?.args(["--http", &http]).args(args).spawn()?;
+        self.run = Some(Sidecar { child, url: format!("http://{http}") });
         self.until("seedcar run is up", || self.status().is_some())?;
         Ok(())
     }
@@ -285,34 +244,15 @@ impl Stage {
 
     /// seedcar with this stage's settings and no other; its log goes to a file.
     fn seedcar(&self, command: &str) -> Result<Command, Flop> {
-        let log = File::options()
-            .append(true)
-            .create(true)
-            .open(self.scratch.join("seedcar.log"))?;
+        let log =
+            File::options().append(true).create(true).open(self.scratch.join("seedcar.log"))?;
         let mut child = Command::new(std::env::current_exe()?);
-        let keep = [
-            "PATH",
-            "HOME",
-            "CONSUL_HTTP_TOKEN",
-            "CONSUL_HTTP_TOKEN_FILE",
-        ];
-        let kept = keep
-            .iter()
-            .filter_map(|name| Some((name, std::env::var_os(name)?)));
+        let keep = ["PATH", "HOME", "CONSUL_HTTP_TOKEN", "CONSUL_HTTP_TOKEN_FILE"];
+        let kept = keep.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         child.arg(command).env_clear().envs(kept);
-        child
-            .arg("--consul")
-            .arg(self.proxy.addr().to_string())
-            .args(["--prefix", &self.prefix]);
-        child
-            .arg("--volume")
-            .arg(self.volume())
-            .arg("--backup")
-            .arg(self.backup());
-        child
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
+        child.arg("--consul").arg(self.proxy.addr().to_string()).args(["--prefix", &self.prefix]);
+        child.arg("--volume").arg(self.volume()).arg("--backup").arg(self.backup());
+        child.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(child)
     }
 
@@ -331,19 +271,11 @@ impl Stage {
 impl Store {
     fn embedded() -> Result<Self, Flop> {
         let server = Server::bind(([127, 0, 0, 1], 0).into())?.spawn()?;
-        Ok(Self::Embedded {
-            kv: server.kv(),
-            at: server.addr(),
-            server: Some(server),
-        })
+        Ok(Self::Embedded { kv: server.kv(), at: server.addr(), server: Some(server) })
     }
 
     fn real(at: &str) -> Result<Self, Flop> {
-        let at = at
-            .strip_prefix("http://")
-            .unwrap_or(at)
-            .trim_end_matches('/')
-            .to_owned();
+        let at = at.strip_prefix("http://").unwrap_or(at).trim_end_matches('/').to_owned();
         if at.contains("://") {
             let text = "the demo speaks plain http only: give host:port";
             return Err(Flop::Io(io::Error::other(text)));
@@ -379,17 +311,13 @@ impl Store {
         let Self::Real { at, token } = self else {
             return Ok(());
         };
-        let headers: Vec<_> = token
-            .iter()
-            .map(|token| ("X-Consul-Token", token.as_str()))
-            .collect();
+        let headers: Vec<_> =
+            token.iter().map(|token| ("X-Consul-Token", token.as_str())).collect();
         match local::ask(method, at, path, &headers, body.as_bytes())? {
             (200, _) => Ok(()),
             (code, said) => {
                 let said = said.lines().next().unwrap_or_default().to_owned();
-                Err(Flop::Io(io::Error::other(format!(
-                    "Consul answered {code}: {said}"
-                ))))
+                Err(Flop::Io(io::Error::other(format!("Consul answered {code}: {said}"))))
             }
         }
     }

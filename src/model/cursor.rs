@@ -60,11 +60,7 @@ mod tests {
             (41, 1, late, Turn::Back),
             (1, u64::MAX, early, Turn::News),
         ] {
-            assert_eq!(
-                turn(sent, got, elapsed, WAIT),
-                turn_,
-                "{sent} {got} {elapsed:?}"
-            );
+            assert_eq!(turn(sent, got, elapsed, WAIT), turn_, "{sent} {got} {elapsed:?}");
         }
         assert_eq!(usable(0), 1);
         assert_eq!(usable(1 << 60), 1 << 60);

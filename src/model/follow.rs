@@ -141,17 +141,8 @@ impl Follow {
     /// A watch that adopts content read a moment ago by another process: it asks the doorbell first
     /// and reads only if the index has moved. `bytes` is the content's size.
     pub fn adopt(wait: Duration, index: u64, bytes: u64) -> Self {
-        let state = if bytes > DOORBELL_ABOVE {
-            State::Learn
-        } else {
-            State::Read
-        };
-        Self {
-            state,
-            cursor: usable(index),
-            body: bytes,
-            ..Self::new(wait)
-        }
+        let state = if bytes > DOORBELL_ABOVE { State::Learn } else { State::Read };
+        Self { state, cursor: usable(index), body: bytes, ..Self::new(wait) }
     }
 
     /// The next thing to do.
@@ -323,29 +314,15 @@ mod tests {
     const NOW: Moment = Moment(1_000_000_000_000);
 
     fn full(index: u64, elapsed: Duration) -> Full {
-        Full {
-            index,
-            elapsed,
-            size: 1000,
-        }
+        Full { index, elapsed, size: 1000 }
     }
 
     fn large(index: u64) -> Full {
-        Full {
-            index,
-            elapsed: SOON,
-            size: 1 << 20,
-        }
+        Full { index, elapsed: SOON, size: 1 << 20 }
     }
 
     fn bell(index: u64, elapsed: Duration) -> Bell {
-        Bell {
-            index,
-            elapsed,
-            size: 91,
-            names: 7,
-            found: true,
-        }
+        Bell { index, elapsed, size: 91, names: 7, found: true }
     }
 
     /// A watch that has read 1 KB at index 41.
@@ -381,11 +358,7 @@ mod tests {
         assert_eq!(follow.full(full(41, SOON), 0.5), Use::Discard);
         assert_eq!(follow.next(NOW), Ask::Pause(Duration::from_millis(275)));
         assert_eq!(follow.next(NOW), Ask::Read);
-        assert_eq!(
-            follow.full(full(3, SOON), 0.5),
-            Use::Offer,
-            "a plain read may go back"
-        );
+        assert_eq!(follow.full(full(3, SOON), 0.5), Use::Offer, "a plain read may go back");
         assert_eq!(follow.next(NOW), Ask::Block(3));
     }
 
@@ -401,9 +374,7 @@ mod tests {
         let mut follow = small();
         let mut pause = || {
             follow.full(full(0, SOON), 1.0);
-            let Ask::Pause(pause) = follow.next(NOW) else {
-                panic!("no pause")
-            };
+            let Ask::Pause(pause) = follow.next(NOW) else { panic!("no pause") };
             follow.next(NOW);
             follow.full(full(0, SOON), 1.0);
             pause.as_millis()
@@ -457,10 +428,7 @@ mod tests {
         let mut follow = ringing();
         assert_eq!(follow.bell(bell(41, LATE), NOW, 0.5), Use::Confirm);
         assert_eq!(follow.next(NOW), Ask::Ring(41));
-        let narrowed = Bell {
-            found: false,
-            ..bell(41, LATE)
-        };
+        let narrowed = Bell { found: false, ..bell(41, LATE) };
         assert_eq!(follow.bell(narrowed, NOW, 0.5), Use::Discard);
         assert_eq!(follow.next(NOW), Ask::Read);
     }
@@ -480,14 +448,8 @@ mod tests {
         for odd in [
             bell(42, SOON),
             bell(3, SOON),
-            Bell {
-                found: false,
-                ..bell(41, SOON)
-            },
-            Bell {
-                names: 8,
-                ..bell(41, SOON)
-            },
+            Bell { found: false, ..bell(41, SOON) },
+            Bell { names: 8, ..bell(41, SOON) },
         ] {
             let mut follow = ringing();
             follow.failed(Trouble::Passing, 1.0);
@@ -504,10 +466,7 @@ mod tests {
         let mut follow = Follow::new(WAIT);
         follow.next(NOW);
         follow.full(large(41), 0.5);
-        let dear = Bell {
-            size: 1 << 20,
-            ..bell(41, SOON)
-        };
+        let dear = Bell { size: 1 << 20, ..bell(41, SOON) };
         follow.bell(dear, NOW, 0.5);
         assert_eq!(follow.next(NOW), Ask::Block(41));
     }

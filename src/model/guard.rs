@@ -100,13 +100,8 @@ pub enum Verdict {
 
 impl Reason {
     /// Every reason, for metrics that start at zero.
-    pub const ALL: [Reason; 5] = [
-        Reason::Empty,
-        Reason::Shrunken,
-        Reason::Filtered,
-        Reason::Stale,
-        Reason::TooLarge,
-    ];
+    pub const ALL: [Reason; 5] =
+        [Reason::Empty, Reason::Shrunken, Reason::Filtered, Reason::Stale, Reason::TooLarge];
 
     /// The machine word.
     pub fn word(self) -> &'static str {
@@ -154,13 +149,7 @@ impl Hold {
             Some(hold) if hold.reason == Reason::TooLarge => hold.since,
             _ => now,
         };
-        Self {
-            reason: Reason::TooLarge,
-            digest: None,
-            keys,
-            baseline_keys,
-            since,
-        }
+        Self { reason: Reason::TooLarge, digest: None, keys, baseline_keys, since }
     }
 }
 
@@ -239,31 +228,18 @@ fn confirms(evidence: &Candidate, candidate: &Candidate, baseline: Option<&Basel
 mod tests {
     use super::*;
 
-    const POLICY: Policy = Policy {
-        allow_empty: false,
-        max_shrink_percent: 50,
-    };
+    const POLICY: Policy = Policy { allow_empty: false, max_shrink_percent: 50 };
 
     fn digest(n: u8) -> Digest {
         Digest::from_bytes([n; 32])
     }
 
     fn baseline(keys: usize) -> Baseline {
-        Baseline {
-            digest: digest(1),
-            keys,
-            index: 100,
-        }
+        Baseline { digest: digest(1), keys, index: 100 }
     }
 
     fn candidate(keys: usize) -> Candidate {
-        Candidate {
-            digest: digest(2),
-            keys,
-            index: 101,
-            mode: Mode::Default,
-            filtered: false,
-        }
+        Candidate { digest: digest(2), keys, index: 101, mode: Mode::Default, filtered: false }
     }
 
     fn reason(baseline: Option<&Baseline>, candidate: &Candidate) -> Option<Reason> {
@@ -275,18 +251,9 @@ mod tests {
 
     #[test]
     fn each_objection() {
-        let filtered = Candidate {
-            filtered: true,
-            ..candidate(19)
-        };
-        let stale = Candidate {
-            mode: Mode::Stale,
-            ..candidate(19)
-        };
-        let unchanged = Candidate {
-            digest: digest(1),
-            ..candidate(0)
-        };
+        let filtered = Candidate { filtered: true, ..candidate(19) };
+        let stale = Candidate { mode: Mode::Stale, ..candidate(19) };
+        let unchanged = Candidate { digest: digest(1), ..candidate(0) };
         for (keys, candidate, expected) in [
             (20, candidate(20), None),
             (20, candidate(0), Some(Reason::Empty)),
@@ -300,11 +267,7 @@ mod tests {
             (19, stale, None),
             (0, unchanged, None),
         ] {
-            assert_eq!(
-                reason(Some(&baseline(keys)), &candidate),
-                expected,
-                "{keys} {candidate:?}"
-            );
+            assert_eq!(reason(Some(&baseline(keys)), &candidate), expected, "{keys} {candidate:?}");
         }
         assert_eq!(reason(None, &candidate(1)), None);
         assert_eq!(reason(None, &candidate(0)), Some(Reason::Empty));
@@ -316,14 +279,8 @@ mod tests {
         let b = baseline(20);
         let accepted = judge(&POLICY, Some(&b), &empty, true, None, None, Moment(0));
         assert_eq!(accepted, Verdict::Accept);
-        let policy = Policy {
-            allow_empty: true,
-            ..POLICY
-        };
-        assert_eq!(
-            judge(&policy, Some(&b), &empty, false, None, None, Moment(0)),
-            Verdict::Accept
-        );
+        let policy = Policy { allow_empty: true, ..POLICY };
+        assert_eq!(judge(&policy, Some(&b), &empty, false, None, None, Moment(0)), Verdict::Accept);
     }
 
     #[test]
@@ -332,42 +289,21 @@ mod tests {
         let judge = |c: &Candidate, before: Option<&Hold>, evidence: Option<&Candidate>, now| {
             judge(&POLICY, Some(&b), c, false, before, evidence, now)
         };
-        let Verdict::Hold(hold) = judge(&small, None, None, Moment(7)) else {
-            panic!()
-        };
+        let Verdict::Hold(hold) = judge(&small, None, None, Moment(7)) else { panic!() };
         let due = Moment(7) + PROBATION;
         assert_eq!(hold.recheck_at(), Some(due));
-        assert_eq!(
-            judge(&small, Some(&hold), None, Moment(due.0 - 1)),
-            Verdict::Hold(hold)
-        );
-        assert_eq!(
-            judge(&small, Some(&hold), None, due),
-            Verdict::Confirm(hold)
-        );
+        assert_eq!(judge(&small, Some(&hold), None, Moment(due.0 - 1)), Verdict::Hold(hold));
+        assert_eq!(judge(&small, Some(&hold), None, due), Verdict::Confirm(hold));
 
-        let yes = Candidate {
-            mode: Mode::Consistent,
-            ..small
-        };
+        let yes = Candidate { mode: Mode::Consistent, ..small };
         assert_eq!(judge(&small, Some(&hold), Some(&yes), due), Verdict::Accept);
         for no in [
-            Candidate {
-                digest: digest(9),
-                ..yes
-            },
-            Candidate {
-                filtered: true,
-                ..yes
-            },
+            Candidate { digest: digest(9), ..yes },
+            Candidate { filtered: true, ..yes },
             Candidate { index: 99, ..yes },
             small,
         ] {
-            assert_eq!(
-                judge(&small, Some(&hold), Some(&no), due),
-                Verdict::Hold(hold),
-                "{no:?}"
-            );
+            assert_eq!(judge(&small, Some(&hold), Some(&no), due), Verdict::Hold(hold), "{no:?}");
         }
     }
 
@@ -383,10 +319,7 @@ mod tests {
         };
         let now = Moment(0) + PROBATION;
         let verdict = judge(&POLICY, Some(&b), &small, false, Some(&old), None, now);
-        assert!(
-            matches!(verdict, Verdict::Hold(hold) if hold.since == now),
-            "{verdict:?}"
-        );
+        assert!(matches!(verdict, Verdict::Hold(hold) if hold.since == now), "{verdict:?}");
     }
 
     #[test]
@@ -400,20 +333,9 @@ mod tests {
             baseline_keys: 20,
             since: Moment(0),
         };
-        let yes = Candidate {
-            mode: Mode::Consistent,
-            ..empty
-        };
+        let yes = Candidate { mode: Mode::Consistent, ..empty };
         let later = Moment(0) + PROBATION * 100;
-        let verdict = judge(
-            &POLICY,
-            Some(&b),
-            &empty,
-            false,
-            Some(&before),
-            Some(&yes),
-            later,
-        );
+        let verdict = judge(&POLICY, Some(&b), &empty, false, Some(&before), Some(&yes), later);
         assert_eq!(verdict, Verdict::Hold(before));
         assert_eq!(before.recheck_at(), None);
     }

@@ -47,11 +47,7 @@ pub fn stale_after(heartbeat: Option<Duration>) -> Duration {
 /// The verdict on one source.
 pub fn judge(facts: &Facts, now: Moment, stale_after: Duration) -> Health {
     if !facts.published {
-        return if facts.volume_error {
-            Health::Failed
-        } else {
-            Health::Seeding
-        };
+        return if facts.volume_error { Health::Failed } else { Health::Seeding };
     }
     match facts.confirmed {
         Some(when) if now.since(when) > stale_after => Health::Stale,
@@ -70,52 +66,16 @@ mod tests {
     #[test]
     fn each_verdict() {
         let now = Moment(10_000_000_000_000);
-        let good = Facts {
-            published: true,
-            confirmed: Some(now),
-            ..Facts::default()
-        };
+        let good = Facts { published: true, confirmed: Some(now), ..Facts::default() };
         let old = now - Duration::from_secs(301);
         for (facts, verdict) in [
             (good, Health::Fresh),
             (Facts { held: true, ..good }, Health::Degraded),
-            (
-                Facts {
-                    mechanism_down: true,
-                    ..good
-                },
-                Health::Degraded,
-            ),
-            (
-                Facts {
-                    unconfirmed: true,
-                    confirmed: None,
-                    ..good
-                },
-                Health::Degraded,
-            ),
-            (
-                Facts {
-                    confirmed: Some(old),
-                    ..good
-                },
-                Health::Stale,
-            ),
-            (
-                Facts {
-                    published: false,
-                    ..good
-                },
-                Health::Seeding,
-            ),
-            (
-                Facts {
-                    published: false,
-                    volume_error: true,
-                    ..good
-                },
-                Health::Failed,
-            ),
+            (Facts { mechanism_down: true, ..good }, Health::Degraded),
+            (Facts { unconfirmed: true, confirmed: None, ..good }, Health::Degraded),
+            (Facts { confirmed: Some(old), ..good }, Health::Stale),
+            (Facts { published: false, ..good }, Health::Seeding),
+            (Facts { published: false, volume_error: true, ..good }, Health::Failed),
         ] {
             assert_eq!(judge(&facts, now, stale_after(None)), verdict, "{facts:?}");
         }

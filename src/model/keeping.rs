@@ -139,11 +139,7 @@ mod tests {
     }
 
     fn published(n: u8) -> Published {
-        Published {
-            digest: digest(n),
-            confirmed: true,
-            heartbeat: None,
-        }
+        Published { digest: digest(n), confirmed: true, heartbeat: None }
     }
 
     fn holding(n: u8) -> Keeping {
@@ -172,15 +168,9 @@ mod tests {
     #[test]
     fn a_change_is_written_after_the_delay_however_many_follow() {
         let mut keeping = holding(1);
-        assert_eq!(
-            keeping.duty(Some(&published(2)), NOW),
-            Duty::Idle(Some(NOW + DELAY))
-        );
+        assert_eq!(keeping.duty(Some(&published(2)), NOW), Duty::Idle(Some(NOW + DELAY)));
         let later = NOW + Duration::from_secs(20);
-        assert_eq!(
-            keeping.duty(Some(&published(3)), later),
-            Duty::Idle(Some(NOW + DELAY))
-        );
+        assert_eq!(keeping.duty(Some(&published(3)), later), Duty::Idle(Some(NOW + DELAY)));
         assert_eq!(keeping.duty(Some(&published(4)), NOW + DELAY), Duty::Write);
     }
 
@@ -188,20 +178,14 @@ mod tests {
     fn a_heartbeat_ends_the_delay() {
         let mut keeping = holding(1);
         keeping.duty(Some(&published(2)), NOW);
-        let beaten = Published {
-            heartbeat: Some(NOW),
-            ..published(2)
-        };
+        let beaten = Published { heartbeat: Some(NOW), ..published(2) };
         assert_eq!(keeping.duty(Some(&beaten), NOW), Duty::Write);
     }
 
     #[test]
     fn unchanged_content_is_reconfirmed_once_a_heartbeat() {
         let mut keeping = holding(1);
-        let beaten = Published {
-            heartbeat: Some(NOW),
-            ..published(1)
-        };
+        let beaten = Published { heartbeat: Some(NOW), ..published(1) };
         assert_eq!(keeping.duty(Some(&beaten), NOW), Duty::Reconfirm);
         keeping.written(digest(1), Some(NOW));
         assert_eq!(keeping.duty(Some(&beaten), NOW), Duty::Idle(None));
@@ -210,10 +194,7 @@ mod tests {
     #[test]
     fn nothing_is_written_while_serving_from_backup() {
         let mut keeping = Keeping::new(DELAY);
-        let from_backup = Published {
-            confirmed: false,
-            ..published(1)
-        };
+        let from_backup = Published { confirmed: false, ..published(1) };
         assert_eq!(keeping.duty(Some(&from_backup), NOW), Duty::Idle(None));
         assert_eq!(keeping.duty(None, NOW), Duty::Idle(None));
     }
@@ -224,10 +205,7 @@ mod tests {
         keeping.first(digest(2));
         keeping.failed(NOW, 1.0);
         let until = NOW + Duration::from_secs(1);
-        assert_eq!(
-            keeping.duty(Some(&published(2)), NOW),
-            Duty::Idle(Some(until))
-        );
+        assert_eq!(keeping.duty(Some(&published(2)), NOW), Duty::Idle(Some(until)));
         assert_eq!(keeping.duty(Some(&published(2)), until), Duty::Write);
     }
 }

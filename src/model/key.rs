@@ -86,11 +86,7 @@ impl Prefix {
     /// `app/db` would also deliver, and wake on, `app/db2/x`.
     pub fn parse(typed: &str, rules: PrefixRules) -> Result<Self, PrefixError> {
         if typed.is_empty() {
-            return if rules.allow_root {
-                Ok(Self(String::new()))
-            } else {
-                Err(PrefixError::Root)
-            };
+            return if rules.allow_root { Ok(Self(String::new())) } else { Err(PrefixError::Root) };
         }
         if typed.starts_with('/') {
             return Err(PrefixError::LeadingSlash);
@@ -199,10 +195,7 @@ mod tests {
 
     #[test]
     fn an_exact_prefix_keeps_its_siblings_apart() {
-        let exact = PrefixRules {
-            exact: true,
-            ..Default::default()
-        };
+        let exact = PrefixRules { exact: true, ..Default::default() };
         let db = Prefix::parse("app/db", exact).unwrap();
         assert_eq!(db.place("app/db/host"), Place::File("db/host"));
         assert_eq!(db.place("app/db2/host"), Place::File("db2/host"));
@@ -219,11 +212,7 @@ mod tests {
             ("a/.", PrefixError::UncleanSegment),
             ("a\n", PrefixError::Control),
         ] {
-            assert_eq!(
-                Prefix::parse(typed, PrefixRules::default()),
-                Err(why),
-                "{typed:?}"
-            );
+            assert_eq!(Prefix::parse(typed, PrefixRules::default()), Err(why), "{typed:?}");
         }
     }
 
@@ -243,14 +232,8 @@ mod tests {
         ] {
             assert_eq!(p.place(key), Place::Skipped(why), "{key:?}");
         }
-        assert_eq!(
-            p.place(&format!("x/{}", "n".repeat(256))),
-            Place::Skipped(Unsafe::TooLong)
-        );
-        assert_eq!(
-            p.place(&format!("x/{}", "n/".repeat(2000))),
-            Place::Skipped(Unsafe::TooLong)
-        );
+        assert_eq!(p.place(&format!("x/{}", "n".repeat(256))), Place::Skipped(Unsafe::TooLong));
+        assert_eq!(p.place(&format!("x/{}", "n/".repeat(2000))), Place::Skipped(Unsafe::TooLong));
     }
 
     #[test]

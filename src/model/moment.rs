@@ -33,10 +33,7 @@ impl Add<Duration> for Moment {
     type Output = Moment;
 
     fn add(self, by: Duration) -> Moment {
-        Moment(
-            self.0
-                .saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Moment(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -44,9 +41,6 @@ impl Sub<Duration> for Moment {
     type Output = Moment;
 
     fn sub(self, by: Duration) -> Moment {
-        Moment(
-            self.0
-                .saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Moment(self.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
     }
 }

@@ -39,26 +39,17 @@ pub struct Content {
 impl Offer {
     /// An accepted answer: whatever was held before is over.
     pub fn accept(content: Content) -> Self {
-        Self {
-            content: Some(content),
-            hold: Some(None),
-        }
+        Self { content: Some(content), hold: Some(None) }
     }
 
     /// A refused answer.
     pub fn hold(hold: Hold) -> Self {
-        Self {
-            content: None,
-            hold: Some(Some(hold)),
-        }
+        Self { content: None, hold: Some(Some(hold)) }
     }
 
     /// Content to serve although an answer is refused: a backup, at the first seed.
     pub fn instead_of(hold: Option<Hold>, content: Content) -> Self {
-        Self {
-            content: Some(content),
-            hold: hold.map(Some),
-        }
+        Self { content: Some(content), hold: hold.map(Some) }
     }
 
     /// What stays in the slot when `new` comes while this is still there.
@@ -67,10 +58,7 @@ impl Offer {
             (Some(old), Some(new)) if !new.marks.supersedes(&old.marks) => Some(old),
             (old, new) => new.or(old),
         };
-        Self {
-            content,
-            hold: new.hold.or(self.hold),
-        }
+        Self { content, hold: new.hold.or(self.hold) }
     }
 }
 
@@ -92,20 +80,9 @@ impl Content {
     /// A backup, confirmed at `confirmed` on Consul's clock and put in place at `at`. At moment zero
     /// it gives way to anything, also to what is published; at a later one it replaces that.
     pub fn from_backup(snapshot: Arc<Snapshot>, confirmed: i64, at: Moment) -> Self {
-        let marks = Marks {
-            sent: at,
-            answered: at,
-            index: 0,
-        };
+        let marks = Marks { sent: at, answered: at, index: 0 };
         let (origin, how) = (Origin::Backup, Mechanism::Seed);
-        Self {
-            snapshot,
-            origin,
-            stale: false,
-            marks,
-            date: confirmed,
-            how,
-        }
+        Self { snapshot, origin, stale: false, marks, date: confirmed, how }
     }
 
     /// How this reads on the board once it is visible.
@@ -145,11 +122,7 @@ mod tests {
             snapshot: Arc::new(Snapshot::empty(index)),
             origin: Origin::Consul,
             stale: false,
-            marks: Marks {
-                sent: Moment(sent),
-                answered: Moment(answered),
-                index,
-            },
+            marks: Marks { sent: Moment(sent), answered: Moment(answered), index },
             date: 0,
             how: Mechanism::Watch,
         }

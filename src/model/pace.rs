@@ -46,11 +46,7 @@ const OBEYED: Duration = Duration::from_secs(120);
 impl Bucket {
     /// A full bucket of `burst` tokens that fills by one each `period`.
     pub fn new(burst: u32, period: Duration) -> Self {
-        Self {
-            burst,
-            period,
-            full_at: Moment::default(),
-        }
+        Self { burst, period, full_at: Moment::default() }
     }
 
     /// Takes a token and says how long to pause before the next request.
@@ -70,20 +66,14 @@ impl Backoff {
         let (base, cap) = match trouble {
             Trouble::Passing => (Duration::from_millis(250), Duration::from_secs(5)),
             Trouble::Lasting => (Duration::from_secs(1), Duration::from_secs(30)),
-            Trouble::Busy {
-                retry_after: Some(told),
-            } => return self.told(told, dice),
+            Trouble::Busy { retry_after: Some(told) } => return self.told(told, dice),
             Trouble::Busy { retry_after: None } => {
                 (Duration::from_secs(1), Duration::from_secs(30))
             }
         };
         let ceiling = cap.min(base.saturating_mul(1 << (self.failures - 1).min(16)));
         // A lasting trouble keeps half its pause: full jitter could ask again at once.
-        let floor = if trouble == Trouble::Passing {
-            LEAST
-        } else {
-            ceiling / 2
-        };
+        let floor = if trouble == Trouble::Passing { LEAST } else { ceiling / 2 };
         floor.max(ceiling.mul_f64(dice.clamp(0.0, 1.0)))
     }
 
@@ -114,30 +104,16 @@ mod tests {
     #[test]
     fn a_burst_is_free_and_then_a_rhythm() {
         let mut bucket = Bucket::new(2, Duration::from_millis(100));
-        let pauses: Vec<_> = (0..4)
-            .map(|_| bucket.take(Moment(MS)).as_millis())
-            .collect();
+        let pauses: Vec<_> = (0..4).map(|_| bucket.take(Moment(MS)).as_millis()).collect();
         assert_eq!(pauses, [0, 0, 100, 200]);
-        assert_eq!(
-            bucket.take(Moment(2_000 * MS)).as_millis(),
-            0,
-            "a quiet while fills it"
-        );
+        assert_eq!(bucket.take(Moment(2_000 * MS)).as_millis(), 0, "a quiet while fills it");
     }
 
     #[test]
     fn retry_after_is_obeyed_within_reason() {
-        let busy = |s| Trouble::Busy {
-            retry_after: Some(Duration::from_secs(s)),
-        };
-        assert_eq!(
-            Backoff::default().fail(busy(7), 0.0),
-            Duration::from_secs(7)
-        );
-        assert_eq!(
-            Backoff::default().fail(busy(86_400), 0.0),
-            Duration::from_secs(120)
-        );
+        let busy = |s| Trouble::Busy { retry_after: Some(Duration::from_secs(s)) };
+        assert_eq!(Backoff::default().fail(busy(7), 0.0), Duration::from_secs(7));
+        assert_eq!(Backoff::default().fail(busy(86_400), 0.0), Duration::from_secs(120));
     }
 
     proptest! {

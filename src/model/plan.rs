@@ -51,10 +51,7 @@ impl Plan {
     pub fn make(layers: &[Layer<'_>]) -> Self {
         let mut sorter = Sorter::default();
         for (layer, (prefix, snapshot)) in layers.iter().enumerate() {
-            snapshot
-                .entries()
-                .iter()
-                .for_each(|entry| sorter.place(layer, prefix, entry));
+            snapshot.entries().iter().for_each(|entry| sorter.place(layer, prefix, entry));
         }
         sorter.finish()
     }
@@ -62,12 +59,8 @@ impl Plan {
     /// SHA-256 over all paths and values: what a walk of the generation on disk must come to.
     pub fn tree_digest(&self) -> Digest {
         let mut tree = TreeDigest::default();
-        self.directories
-            .iter()
-            .for_each(|path| tree.directory(path));
-        self.files
-            .iter()
-            .for_each(|file| tree.file(file.path(), &file.entry.value_hash));
+        self.directories.iter().for_each(|path| tree.directory(path));
+        self.files.iter().for_each(|file| tree.file(file.path(), &file.entry.value_hash));
         tree.finish()
     }
 
@@ -75,10 +68,8 @@ impl Plan {
     pub fn top_names(&self) -> Vec<&str> {
         let first = |path| str::split(path, '/').next().unwrap_or(path);
         let paths = self.files.iter().map(File::path);
-        let mut names: Vec<_> = paths
-            .chain(self.directories.iter().map(|d| &**d))
-            .map(first)
-            .collect();
+        let mut names: Vec<_> =
+            paths.chain(self.directories.iter().map(|d| &**d)).map(first).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -134,24 +125,13 @@ pub struct TreeDigest {
 impl TreeDigest {
     /// Adds a directory.
     pub fn directory(&mut self, path: &str) {
-        self.parts.push(
-            Sha256::new()
-                .chain_update(b"d\0")
-                .chain_update(path)
-                .finalize()
-                .into(),
-        );
+        self.parts.push(Sha256::new().chain_update(b"d\0").chain_update(path).finalize().into());
     }
 
     /// Adds a file by the SHA-256 of its content.
     pub fn file(&mut self, path: &str, value_hash: &[u8; 32]) {
         let hash = Sha256::new().chain_update(b"f\0").chain_update(path);
-        self.parts.push(
-            hash.chain_update(b"\0")
-                .chain_update(value_hash)
-                .finalize()
-                .into(),
-        );
+        self.parts.push(hash.chain_update(b"\0").chain_update(value_hash).finalize().into());
     }
 
     /// The digest of all parts added.
@@ -178,11 +158,7 @@ impl Sorter {
         match prefix.place(&entry.key) {
             Place::File(path) => {
                 let cut = entry.key.len() - path.len();
-                self.files.push(File {
-                    layer,
-                    entry: entry.clone(),
-                    cut,
-                });
+                self.files.push(File { layer, entry: entry.clone(), cut });
             }
             Place::Directory(path) => {
                 if !path.is_empty() {
@@ -197,11 +173,7 @@ impl Sorter {
     }
 
     fn skip(&mut self, layer: usize, entry: &Arc<Entry>, why: Unsafe) {
-        self.skipped.push(Skipped {
-            layer,
-            entry: entry.clone(),
-            why,
-        });
+        self.skipped.push(Skipped { layer, entry: entry.clone(), why });
     }
 
     fn finish(mut self) -> Plan {
@@ -212,28 +184,19 @@ impl Sorter {
         self.files.dedup_by(|a, b| a.path() == b.path());
         self.files.reverse();
         let directories = self.directories();
-        let (files, shadowed): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.files).into_iter().partition(|f| {
-                directories
-                    .binary_search_by(|d| (**d).cmp(f.path()))
-                    .is_err()
-            });
+        let (files, shadowed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.files)
+            .into_iter()
+            .partition(|f| directories.binary_search_by(|d| (**d).cmp(f.path())).is_err());
         for file in shadowed {
             self.skip(file.layer, &file.entry, Unsafe::Shadowed);
         }
-        Plan {
-            files,
-            directories,
-            skipped: self.skipped,
-        }
+        Plan { files, directories, skipped: self.skipped }
     }
 
     /// All ancestors of files and markers, and the markers themselves, in order.
     fn directories(&self) -> Vec<Box<str>> {
         let mut seen: HashSet<&str> = HashSet::new();
-        self.markers
-            .iter()
-            .for_each(|marker| add_with_parents(&mut seen, marker));
+        self.markers.iter().for_each(|marker| add_with_parents(&mut seen, marker));
         for file in &self.files {
             if let Some((parent, _)) = file.path().rsplit_once('/') {
                 add_with_parents(&mut seen, parent);
@@ -264,54 +227,32 @@ mod tests {
     }
 
     fn snapshot(entries: &[(&str, &str)]) -> Snapshot {
-        let entries = entries
-            .iter()
-            .map(|(k, v)| Arc::new(Entry::new(k, v.as_bytes(), 0, 1, 1)))
-            .collect();
+        let entries =
+            entries.iter().map(|(k, v)| Arc::new(Entry::new(k, v.as_bytes(), 0, 1, 1))).collect();
         Snapshot::new(1, entries).unwrap()
     }
 
     fn files(plan: &Plan) -> Vec<(&str, &str)> {
-        plan.files
-            .iter()
-            .map(|f| (f.path(), std::str::from_utf8(f.value()).unwrap()))
-            .collect()
+        plan.files.iter().map(|f| (f.path(), std::str::from_utf8(f.value()).unwrap())).collect()
     }
 
     #[test]
     fn keys_become_paths_below_the_prefix() {
-        let s = snapshot(&[
-            ("p/a", "1"),
-            ("p/d/e/f", "2"),
-            ("p/empty/", ""),
-            ("p/../x", "3"),
-        ]);
+        let s = snapshot(&[("p/a", "1"), ("p/d/e/f", "2"), ("p/empty/", ""), ("p/../x", "3")]);
         let plan = Plan::make(&[(&prefix("p"), &s)]);
         assert_eq!(files(&plan), [("a", "1"), ("d/e/f", "2")]);
-        assert_eq!(
-            plan.directories,
-            ["d".into(), "d/e".into(), "empty".into()] as [Box<str>; 3]
-        );
+        assert_eq!(plan.directories, ["d".into(), "d/e".into(), "empty".into()] as [Box<str>; 3]);
         assert_eq!(plan.top_names(), ["a", "d", "empty"]);
         assert_eq!(plan.skipped[0].why, Unsafe::DotSegment);
     }
 
     #[test]
     fn the_directory_wins_over_the_file() {
-        let s = snapshot(&[
-            ("p/a", "1"),
-            ("p/a-b", "2"),
-            ("p/a/b", "3"),
-            ("p/c", "4"),
-            ("p/c/", ""),
-        ]);
+        let s =
+            snapshot(&[("p/a", "1"), ("p/a-b", "2"), ("p/a/b", "3"), ("p/c", "4"), ("p/c/", "")]);
         let plan = Plan::make(&[(&prefix("p"), &s)]);
         assert_eq!(files(&plan), [("a-b", "2"), ("a/b", "3")]);
-        let why: Vec<_> = plan
-            .skipped
-            .iter()
-            .map(|s| (&*s.entry.key, s.why))
-            .collect();
+        let why: Vec<_> = plan.skipped.iter().map(|s| (&*s.entry.key, s.why)).collect();
         assert_eq!(why, [("p/a", Unsafe::Shadowed), ("p/c", Unsafe::Shadowed)]);
     }
 
@@ -329,24 +270,14 @@ mod tests {
         let plan = Plan::make(&[(&prefix("base"), &base), (&prefix("app"), &app)]);
         assert_eq!(files(&plan), [("a", "1"), ("b", "2"), ("c/d", "2")]);
         assert_eq!(plan.get("b").unwrap().layer, 1);
-        assert_eq!(
-            plan.skipped.len(),
-            1,
-            "base/c is shadowed by the later layer's directory"
-        );
+        assert_eq!(plan.skipped.len(), 1, "base/c is shadowed by the later layer's directory");
     }
 
     #[test]
     fn the_tree_digest_knows_names_from_contents() {
         let digest = |e: &[(&str, &str)]| Plan::make(&[(&prefix("p"), &snapshot(e))]).tree_digest();
-        assert_eq!(
-            digest(&[("p/a", "1"), ("p/b", "2")]),
-            digest(&[("p/b", "2"), ("p/a", "1")])
-        );
-        assert_ne!(
-            digest(&[("p/a", "1"), ("p/b", "2")]),
-            digest(&[("p/a", "2"), ("p/b", "1")])
-        );
+        assert_eq!(digest(&[("p/a", "1"), ("p/b", "2")]), digest(&[("p/b", "2"), ("p/a", "1")]));
+        assert_ne!(digest(&[("p/a", "1"), ("p/b", "2")]), digest(&[("p/a", "2"), ("p/b", "1")]));
         assert_ne!(digest(&[("p/a/", "")]), digest(&[("p/a", "")]));
     }
 }

@@ -50,11 +50,7 @@ pub struct Marks {
 impl Reading {
     /// The marks of this reading.
     pub fn marks(&self) -> Marks {
-        Marks {
-            sent: self.sent,
-            answered: self.answered,
-            index: self.snapshot.index(),
-        }
+        Marks { sent: self.sent, answered: self.answered, index: self.snapshot.index() }
     }
 }
 
@@ -77,11 +73,7 @@ mod tests {
     use super::*;
 
     fn marks(sent: u64, answered: u64, index: u64) -> Marks {
-        Marks {
-            sent: Moment(sent),
-            answered: Moment(answered),
-            index,
-        }
+        Marks { sent: Moment(sent), answered: Moment(answered), index }
     }
 
     #[test]

@@ -60,12 +60,7 @@ impl Entry {
 /// Values never reach a log: only the key's length and the value's size are shown.
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Entry({} B key, {} B value)",
-            self.key.len(),
-            self.value.len()
-        )
+        write!(f, "Entry({} B key, {} B value)", self.key.len(), self.value.len())
     }
 }
 
@@ -83,22 +78,12 @@ impl Snapshot {
         }
         let bytes = entries.iter().map(|e| e.value.len() as u64).sum();
         let digest = digest_of(&entries);
-        Ok(Self {
-            index,
-            entries,
-            digest,
-            bytes,
-        })
+        Ok(Self { index, entries, digest, bytes })
     }
 
     /// The snapshot of a prefix without keys.
     pub fn empty(index: u64) -> Self {
-        Self {
-            index,
-            entries: Vec::new(),
-            digest: digest_of(&[]),
-            bytes: 0,
-        }
+        Self { index, entries: Vec::new(), digest: digest_of(&[]), bytes: 0 }
     }
 
     /// Consul's index for this state of the prefix.
@@ -233,16 +218,10 @@ mod tests {
     #[test]
     fn content_alone_decides_the_digest() {
         let a = Snapshot::new(5, vec![entry("a", "1"), entry("b", "2")]).unwrap();
-        let locked = Arc::new(Entry {
-            modify_index: 9,
-            ..(*entry("b", "2")).clone()
-        });
+        let locked = Arc::new(Entry { modify_index: 9, ..(*entry("b", "2")).clone() });
         let b = Snapshot::new(9, vec![locked, entry("a", "1")]).unwrap();
         assert_eq!(a.digest(), b.digest());
-        let flagged = Arc::new(Entry {
-            flags: u64::MAX,
-            ..(*entry("b", "2")).clone()
-        });
+        let flagged = Arc::new(Entry { flags: u64::MAX, ..(*entry("b", "2")).clone() });
         let c = Snapshot::new(5, vec![entry("a", "1"), flagged]).unwrap();
         assert_ne!(a.digest(), c.digest());
         assert_ne!(a.digest(), Snapshot::empty(5).digest());
@@ -259,10 +238,7 @@ mod tests {
     fn the_same_key_twice_is_no_snapshot() {
         let twice = vec![entry("b", "1"), entry("a", "1"), entry("b", "2")];
         assert_eq!(Snapshot::new(1, twice).unwrap_err(), DuplicateKey);
-        assert_eq!(
-            Snapshot::new(1, vec![entry("a", "1"); 2]).unwrap_err(),
-            DuplicateKey
-        );
+        assert_eq!(Snapshot::new(1, vec![entry("a", "1"); 2]).unwrap_err(), DuplicateKey);
     }
 
     #[test]
@@ -276,9 +252,6 @@ mod tests {
     #[test]
     fn debug_shows_no_value() {
         let shown = format!("{:?}", entry("key", "s3cret"));
-        assert!(
-            !shown.contains("s3cret") && !shown.contains("key\""),
-            "{shown}"
-        );
+        assert!(!shown.contains("s3cret") && !shown.contains("key\""), "{shown}");
     }
 }

@@ -27,20 +27,12 @@ pub enum Damage {
 pub fn audit(root: BorrowedFd<'_>, expected: &Digest) -> Result<(), Damage> {
     let mut found = TreeDigest::default();
     walk(root, "", &mut found)?;
-    if found.finish() == *expected {
-        Ok(())
-    } else {
-        Err(Damage::Content)
-    }
+    if found.finish() == *expected { Ok(()) } else { Err(Damage::Content) }
 }
 
 fn walk(at: BorrowedFd<'_>, path: &str, found: &mut TreeDigest) -> Result<(), Damage> {
     for (name, kind) in entries(at).map_err(|_| Damage::Unreadable)? {
-        let child = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}/{name}")
-        };
+        let child = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
         match kind {
             FileType::RegularFile if child == MANIFEST => {}
             FileType::RegularFile => found.file(&child, &hash_file(at, &name)?),

@@ -112,28 +112,15 @@ pub fn sweep(volume: &Volume, current: Option<&str>) -> Result<()> {
 pub fn check_room(volume: &Volume, plan: &Plan, previous: Option<&Generation>) -> Result<()> {
     let (bytes, inodes) = volume.room()?;
     let is_new = |file: &&File| !is_unchanged(previous, file);
-    let pages: u64 = plan
-        .files
-        .iter()
-        .filter(is_new)
-        .map(|f| pages(f.value().len()))
-        .sum();
+    let pages: u64 = plan.files.iter().filter(is_new).map(|f| pages(f.value().len())).sum();
     let needed = pages + plan.directories.len() as u64 * 4096 + RESERVE;
     if let Some(free) = bytes.filter(|free| *free < needed) {
-        return Err(Error::Full {
-            unit: "bytes",
-            needed,
-            free,
-        });
+        return Err(Error::Full { unit: "bytes", needed, free });
     }
     // On a tmpfs a hard link takes an inode of the budget too (shmem_link reserves one).
     let needed = plan.inodes() + plan.top_names().len() as u64 + 8;
     match inodes.filter(|free| *free < needed) {
-        Some(free) => Err(Error::Full {
-            unit: "inodes",
-            needed,
-            free,
-        }),
+        Some(free) => Err(Error::Full { unit: "inodes", needed, free }),
         None => Ok(()),
     }
 }
@@ -141,10 +128,7 @@ pub fn check_room(volume: &Volume, plan: &Plan, previous: Option<&Generation>) -
 /// What changed from one plan to the next. Without the previous plan everything is new.
 pub fn changes(previous: Option<&Plan>, plan: &Plan) -> Changes {
     let Some(previous) = previous else {
-        return Changes {
-            added: plan.files.len() as u64,
-            ..Changes::default()
-        };
+        return Changes { added: plan.files.len() as u64, ..Changes::default() };
     };
     let mut changes = Changes::default();
     for file in &plan.files {
@@ -164,9 +148,7 @@ fn pages(bytes: usize) -> u64 {
 }
 
 fn is_unchanged(previous: Option<&Generation>, file: &File) -> bool {
-    let old = previous
-        .and_then(|p| p.plan.as_ref())
-        .and_then(|plan| plan.get(file.path()));
+    let old = previous.and_then(|p| p.plan.as_ref()).and_then(|plan| plan.get(file.path()));
     old.is_some_and(|old| old.value_hash() == file.value_hash())
 }
 
@@ -183,9 +165,7 @@ fn fill(
     let mut old = previous.map(|p| Tree::new(p.fd.as_fd()));
     for file in &plan.files {
         let linked = is_unchanged(previous, file)
-            && old
-                .as_mut()
-                .is_some_and(|old| link(old, &mut new, file.path()).is_ok());
+            && old.as_mut().is_some_and(|old| link(old, &mut new, file.path()).is_ok());
         if !linked {
             let (parent, name) = new.parent(file.path()).step("open a directory")?;
             write_new(parent, name, file.value(), 0o444)?;

@@ -55,9 +55,7 @@ pub struct Part {
 impl Manifest {
     /// Reads a manifest; `None` for anything that is not one of this format.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes)
-            .ok()
-            .filter(|m: &Self| m.schema == 1)
+        serde_json::from_slice(bytes).ok().filter(|m: &Self| m.schema == 1)
     }
 
     /// The file's content.
@@ -70,8 +68,6 @@ impl Manifest {
     /// Whether it was made of exactly these sources, in this order.
     pub fn is_of<'a>(&self, sources: impl ExactSizeIterator<Item = (&'a str, &'a str)>) -> bool {
         sources.len() == self.sources.len()
-            && sources
-                .zip(&self.sources)
-                .all(|((n, p), part)| n == part.name && p == part.prefix)
+            && sources.zip(&self.sources).all(|((n, p), part)| n == part.name && p == part.prefix)
     }
 }

@@ -102,12 +102,7 @@ impl Persist {
                 });
             }
         });
-        let persist = Self {
-            kept,
-            status: None,
-            status_at: Moment::default(),
-            boot,
-        };
+        let persist = Self { kept, status: None, status_at: Moment::default(), boot };
         read_accepts(volume, setup, board);
         persist
     }
@@ -138,15 +133,9 @@ impl Persist {
     fn kept_now(&self, setup: &Setup, board: &Board) -> Kept {
         let holds = board.read(|state| {
             let named = setup.sources.iter().zip(&state.sources);
-            named
-                .filter_map(|((name, _), s)| Some((name.clone(), s.hold?)))
-                .collect()
+            named.filter_map(|((name, _), s)| Some((name.clone(), s.hold?))).collect()
         });
-        Kept {
-            schema: 1,
-            boot: self.boot.clone(),
-            holds,
-        }
+        Kept { schema: 1, boot: self.boot.clone(), holds }
     }
 }
 
@@ -156,19 +145,11 @@ pub fn consume_accept(volume: &Volume, board: &Board, digest: &Digest) {
         return;
     }
     let hex = digest.hex();
-    for accepted in accept_files(volume)
-        .iter()
-        .filter(|a| hex.starts_with(&*a.digest))
-    {
+    for accepted in accept_files(volume).iter().filter(|a| hex.starts_with(&*a.digest)) {
         let _ = volume::unlink(&volume.own, &accepted.file);
     }
     let spent = |accepted: &mut Vec<String>| accepted.retain(|a| !hex.starts_with(a.as_str()));
-    board.update(|state| {
-        state
-            .sources
-            .iter_mut()
-            .for_each(|s| spent(&mut s.accepted))
-    });
+    board.update(|state| state.sources.iter_mut().for_each(|s| spent(&mut s.accepted)));
 }
 
 /// Puts what a person accepted on the board and has the mechanisms ask again.
@@ -187,9 +168,7 @@ fn read_accepts(volume: &Volume, setup: &Setup, board: &Board) {
 
 /// Whether there was one that the source did not know of.
 fn add_accepts(source: &mut Source, name: &str, accepted: &[Accepted]) -> bool {
-    let mine = accepted
-        .iter()
-        .filter(|a| a.source.as_ref().is_none_or(|only| only == name));
+    let mine = accepted.iter().filter(|a| a.source.as_ref().is_none_or(|only| only == name));
     let before = source.accepted.len();
     for accepted in mine {
         if !source.accepted.contains(&accepted.digest) {
@@ -220,15 +199,8 @@ pub fn adopt(board: &Board, manifest: &Manifest) {
     board.update(|state| {
         for (source, part) in state.sources.iter_mut().zip(&manifest.sources) {
             let same_boot = part.boot == boot;
-            let when = if same_boot {
-                part.confirmed_boottime
-            } else {
-                Moment::default()
-            };
-            let date = part
-                .confirmed
-                .parse()
-                .map_or(0, |t: jiff::Timestamp| t.as_second());
+            let when = if same_boot { part.confirmed_boottime } else { Moment::default() };
+            let date = part.confirmed.parse().map_or(0, |t: jiff::Timestamp| t.as_second());
             source.published = Some(Published {
                 snapshot: None,
                 digest: part.digest,
@@ -237,21 +209,12 @@ pub fn adopt(board: &Board, manifest: &Manifest) {
                 bytes: part.bytes,
                 origin: part.origin,
                 stale: part.stale,
-                marks: Marks {
-                    sent: when,
-                    answered: when,
-                    index: part.index,
-                },
+                marks: Marks { sent: when, answered: when, index: part.index },
                 date,
                 at: now,
             });
             source.confirmed = (part.origin == Origin::Consul && !part.stale && same_boot)
-                .then_some(Confirmation {
-                    digest: part.digest,
-                    when,
-                    date,
-                    how: Mechanism::Seed,
-                });
+                .then_some(Confirmation { digest: part.digest, when, date, how: Mechanism::Seed });
         }
         state.generation = Some(manifest.generation.clone());
         state.seeded = true;
@@ -261,9 +224,7 @@ pub fn adopt(board: &Board, manifest: &Manifest) {
 
 /// Seconds since 1970 as RFC 3339 in UTC.
 pub fn rfc3339(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds)
-        .unwrap_or_default()
-        .to_string()
+    jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
 }
 
 fn write<T: Serialize>(volume: &Volume, name: &str, value: &T) -> bool {
@@ -296,11 +257,7 @@ fn accept_files(volume: &Volume) -> Vec<Accepted> {
             Some((digest, source)) => (digest.to_owned(), Some(source.to_owned())),
             None => (rest.to_owned(), None),
         };
-        is_digest_prefix(&digest).then_some(Accepted {
-            file,
-            digest,
-            source,
-        })
+        is_digest_prefix(&digest).then_some(Accepted { file, digest, source })
     });
     accepted.collect()
 }
@@ -333,9 +290,7 @@ fn status_now(setup: &Setup, board: &Board) -> StatusFile {
                 .map(|p| p.at)
                 .max()
                 .map(|at| rfc3339(sys::wall_of(at) as i64)),
-            confirmed: confirmed
-                .and_then(|dates| dates.into_iter().min())
-                .map(rfc3339),
+            confirmed: confirmed.and_then(|dates| dates.into_iter().min()).map(rfc3339),
             held: hold.map(|hold| hold.reason.word().to_owned()),
             sources,
         }
@@ -359,18 +314,14 @@ fn status_source(source: &Source) -> Option<StatusSource> {
 fn confirmed_date(source: &Source) -> Option<i64> {
     let published = source.published.as_ref()?;
     let confirmed = source.confirmed.filter(|c| c.digest == published.digest);
-    confirmed
-        .map(|c| c.date)
-        .or((published.origin == Origin::Backup).then_some(published.date))
+    confirmed.map(|c| c.date).or((published.origin == Origin::Backup).then_some(published.date))
 }
 
 fn differs_in_time_only(a: &StatusFile, b: &StatusFile) -> bool {
     let timeless = |s: &StatusFile| {
         let mut s = s.clone();
         (s.confirmed, s.published) = (None, None);
-        s.sources
-            .values_mut()
-            .for_each(|source| source.confirmed = None);
+        s.sources.values_mut().for_each(|source| source.confirmed = None);
         s
     };
     timeless(a) == timeless(b)

@@ -20,20 +20,13 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        Self {
-            dir: TempDir::new().unwrap(),
-            board: Arc::new(Board::new(1)),
-        }
+        Self { dir: TempDir::new().unwrap(), board: Arc::new(Board::new(1)) }
     }
 
     fn setup(&self) -> Setup {
         let prefix = Prefix::parse("p", PrefixRules::default()).unwrap();
         let sources = vec![("default".to_owned(), prefix)];
-        Setup {
-            path: self.dir.path().to_owned(),
-            sources,
-            pokes: Vec::new(),
-        }
+        Setup { path: self.dir.path().to_owned(), sources, pokes: Vec::new() }
     }
 
     fn open(&self) -> Publisher {
@@ -59,9 +52,7 @@ impl Rig {
 
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.live()).unwrap().flatten();
-        let mut names: Vec<_> = entries
-            .map(|e| e.file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> = entries.map(|e| e.file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -77,11 +68,7 @@ fn content(index: u64, entries: &[(&str, &str)]) -> Content {
         snapshot: Arc::new(snapshot),
         origin: Origin::Consul,
         stale: false,
-        marks: Marks {
-            sent: now,
-            answered: now,
-            index,
-        },
+        marks: Marks { sent: now, answered: now, index },
         date: 1_700_000_000,
         how: Mechanism::Watch,
     }
@@ -95,16 +82,10 @@ fn mode(path: &Path) -> u32 {
 fn it_makes_the_layout_of_a_configmap_volume() {
     let rig = Rig::new();
     rig.publish(5, &[("db/host", "h"), ("a", "1")]);
-    assert_eq!(
-        (rig.read("db/host").unwrap(), rig.read("a").unwrap()),
-        ("h".into(), "1".into())
-    );
+    assert_eq!((rig.read("db/host").unwrap(), rig.read("a").unwrap()), ("h".into(), "1".into()));
     let generation = fs::read_link(rig.live().join("..data")).unwrap();
     assert!(generation.to_str().unwrap().starts_with("..2"));
-    assert_eq!(
-        fs::read_link(rig.live().join("db")).unwrap(),
-        Path::new("..data/db")
-    );
+    assert_eq!(fs::read_link(rig.live().join("db")).unwrap(), Path::new("..data/db"));
     let generation = rig.live().join(generation);
     let modes = [
         (rig.live(), 0o755),
@@ -113,9 +94,7 @@ fn it_makes_the_layout_of_a_configmap_volume() {
         (generation.join("db/host"), 0o444),
         (generation.join("..manifest.json"), 0o444),
     ];
-    modes
-        .iter()
-        .for_each(|(path, expected)| assert_eq!(mode(path), *expected, "{path:?}"));
+    modes.iter().for_each(|(path, expected)| assert_eq!(mode(path), *expected, "{path:?}"));
 }
 
 #[test]
@@ -129,12 +108,7 @@ fn what_a_killed_process_left_is_swept_and_wedges_nothing() {
     symlink("..data/a", rig.live().join("..link_tmp")).unwrap();
     rig.publish(6, &[("b", "2")]);
     assert_eq!(rig.read("b").unwrap(), "2");
-    assert_eq!(
-        rig.names().iter().filter(|n| n.starts_with("..")).count(),
-        3,
-        "{:?}",
-        rig.names()
-    );
+    assert_eq!(rig.names().iter().filter(|n| n.starts_with("..")).count(), 3, "{:?}", rig.names());
     assert!(!rig.names().contains(&"a".to_owned()) && !half.exists());
 }
 
@@ -157,11 +131,7 @@ fn a_name_that_is_blocked_does_not_stop_the_others() {
     fs::create_dir(rig.live().join("b")).unwrap();
     rig.publish(6, &[("a", "2"), ("b", "2"), ("c", "2")]);
     assert_eq!(rig.read("c").unwrap(), "2");
-    assert_eq!(
-        rig.read("..data/b").unwrap(),
-        "2",
-        "reachable through the generation"
-    );
+    assert_eq!(rig.read("..data/b").unwrap(), "2", "reachable through the generation");
     let error = rig.board.read(|s| s.volume_error.clone()).unwrap();
     assert_eq!(error.kind, "blocked");
 }
@@ -183,25 +153,14 @@ fn a_whole_generation_is_adopted_and_a_damaged_one_is_not() {
     rig.board.update(|s| *s = Default::default());
     rig.board.update(|s| s.sources = vec![Default::default()]);
     drop(rig.open());
-    assert!(
-        rig.board
-            .read(|s| s.seeded && s.sources[0].published.as_ref().unwrap().index == 5)
-    );
+    assert!(rig.board.read(|s| s.seeded && s.sources[0].published.as_ref().unwrap().index == 5));
     let file = rig.live().join("..data/a");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(&file, "tampered").unwrap();
-    rig.board
-        .update(|s| (s.seeded, s.sources[0].published) = (false, None));
+    rig.board.update(|s| (s.seeded, s.sources[0].published) = (false, None));
     drop(rig.open());
-    assert!(
-        rig.board
-            .read(|s| !s.seeded && s.sources[0].published.is_none())
-    );
-    assert_eq!(
-        rig.read("a").unwrap(),
-        "tampered",
-        "nothing is removed before there is better"
-    );
+    assert!(rig.board.read(|s| !s.seeded && s.sources[0].published.is_none()));
+    assert_eq!(rig.read("a").unwrap(), "tampered", "nothing is removed before there is better");
 }
 
 #[test]
@@ -230,11 +189,7 @@ fn an_audit_puts_back_what_somebody_changed() {
     }
     fs::remove_file(rig.live().join("a")).unwrap();
     publisher.audit();
-    assert_eq!(
-        rig.read("a").as_deref(),
-        Some("1"),
-        "a link that was removed"
-    );
+    assert_eq!(rig.read("a").as_deref(), Some("1"), "a link that was removed");
 }
 
 #[test]
@@ -258,10 +213,7 @@ fn a_second_writer_is_refused_and_a_stranger_directory_is_named() {
     let second = Publisher::open(rig.setup(), rig.board.clone(), Arc::default());
     assert!(matches!(second.err(), Some(Error::Locked(_))));
 
-    let missing = Setup {
-        path: rig.dir.path().join("none"),
-        ..rig.setup()
-    };
+    let missing = Setup { path: rig.dir.path().join("none"), ..rig.setup() };
     let missing = Publisher::open(missing, rig.board.clone(), Arc::default());
     assert!(matches!(missing.err(), Some(Error::Missing(..))));
 }
@@ -270,13 +222,7 @@ fn a_second_writer_is_refused_and_a_stranger_directory_is_named() {
 fn a_hold_survives_the_process() {
     let rig = Rig::new();
     let since = sys::now();
-    let hold = Hold {
-        reason: Reason::Empty,
-        digest: None,
-        keys: 0,
-        baseline_keys: 9,
-        since,
-    };
+    let hold = Hold { reason: Reason::Empty, digest: None, keys: 0, baseline_keys: 9, since };
     let inbox = Inbox::new(1);
     inbox.put(0, Offer::hold(hold));
     inbox.slots.close();

@@ -16,10 +16,7 @@ pub struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// A cursor at `root`.
     pub fn new(root: BorrowedFd<'a>) -> Self {
-        Self {
-            root,
-            open: Vec::new(),
-        }
+        Self { root, open: Vec::new() }
     }
 
     /// The directory that holds `path`, and the last name of it.
@@ -36,11 +33,7 @@ impl<'a> Tree<'a> {
     /// Opens the directory `path`, one name at a time, following nothing.
     fn go(&mut self, path: &str) -> rustix::io::Result<()> {
         let names: Vec<&str> = path.split('/').filter(|n| !n.is_empty()).collect();
-        let common = self
-            .open
-            .iter()
-            .zip(&names)
-            .take_while(|((open, _), n)| &**open == **n);
+        let common = self.open.iter().zip(&names).take_while(|((open, _), n)| &**open == **n);
         let common = common.count();
         self.open.truncate(common);
         for name in &names[common..] {

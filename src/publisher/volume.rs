@@ -18,19 +18,15 @@ const LINK_TMP: &str = "..link_tmp";
 /// The description inside each generation.
 pub const MANIFEST: &str = "..manifest.json";
 
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const NEW_FILE: OFlags = OFlags::WRONLY
     .union(OFlags::CREATE)
     .union(OFlags::EXCL)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
-const OLD_FILE: OFlags = OFlags::RDONLY
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::CLOEXEC);
+const OLD_FILE: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 /// The volume, held open and locked.
 pub struct Volume {
@@ -115,13 +111,8 @@ impl Volume {
     /// Opens the volume, makes its two directories where they are missing, and locks it against a
     /// second writer (flock(2): gone with the process, however it dies).
     pub fn open(path: &Path) -> Result<Self> {
-        let root = fs::openat(
-            CWD,
-            path,
-            DIRECTORY.difference(OFlags::NOFOLLOW),
-            Mode::empty(),
-        )
-        .map_err(|errno| Error::Missing(path.to_owned(), errno))?;
+        let root = fs::openat(CWD, path, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty())
+            .map_err(|errno| Error::Missing(path.to_owned(), errno))?;
         let own = make_directory(&root, ".seedcar", path)?;
         let lock = fs::openat(
             &own,
@@ -137,12 +128,7 @@ impl Volume {
         let live = make_directory(&root, "live", path)?;
         // TMPFS_MAGIC, linux/magic.h.
         let is_tmpfs = fs::fstatfs(&root).step("statfs")?.f_type == 0x0102_1994;
-        Ok(Self {
-            live,
-            own,
-            _lock: lock,
-            is_tmpfs,
-        })
+        Ok(Self { live, own, _lock: lock, is_tmpfs })
     }
 
     /// Free bytes and inodes; `None` where the file system has no limit.
@@ -155,10 +141,7 @@ impl Volume {
     /// Size and free bytes, for metrics.
     pub fn capacity(&self) -> Option<(u64, u64)> {
         let s = fs::fstatvfs(&self.live).ok()?;
-        Some((
-            s.f_blocks.saturating_mul(s.f_frsize),
-            s.f_bavail.saturating_mul(s.f_frsize),
-        ))
+        Some((s.f_blocks.saturating_mul(s.f_frsize), s.f_bavail.saturating_mul(s.f_frsize)))
     }
 
     /// The generation that `..data` points to; `None` where there is none.
@@ -319,10 +302,7 @@ pub fn entries(fd: BorrowedFd<'_>) -> Result<Vec<(String, FileType)>> {
 
 /// Where a link points to; `None` if it is no link.
 pub fn read_link(at: impl AsFd, name: &str) -> Option<String> {
-    fs::readlinkat(at, name, Vec::new())
-        .ok()?
-        .into_string()
-        .ok()
+    fs::readlinkat(at, name, Vec::new()).ok()?.into_string().ok()
 }
 
 /// The kind of file a `stat` speaks of.

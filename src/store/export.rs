@@ -21,17 +21,9 @@ pub fn export(snapshot: &Snapshot, mut out: impl Write) -> io::Result<()> {
         out.write_all(b"\t\t\"key\": ")?;
         serde_json::to_writer(&mut out, &entry.key)?;
         let value = Base64Display::new(&entry.value, &STANDARD);
-        write!(
-            out,
-            ",\n\t\t\"flags\": {},\n\t\t\"value\": \"{value}\"\n\t}}",
-            entry.flags
-        )?;
+        write!(out, ",\n\t\t\"flags\": {},\n\t\t\"value\": \"{value}\"\n\t}}", entry.flags)?;
     }
-    out.write_all(if snapshot.keys() == 0 {
-        b"]\n"
-    } else {
-        b"\n]\n"
-    })?;
+    out.write_all(if snapshot.keys() == 0 { b"]\n" } else { b"\n]\n" })?;
     out.flush()
 }
 

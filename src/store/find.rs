@@ -35,10 +35,8 @@ impl Store {
     /// is no valid backup last. With an identity, backups of others show as foreign.
     pub fn list(&self, identity: Option<&Identity>) -> Result<Vec<Listed>, Error> {
         let names = self.volume.names(|name| name::class(name).is_some())?;
-        let mut listed: Vec<_> = names
-            .into_iter()
-            .filter_map(|name| self.listed(name, identity))
-            .collect();
+        let mut listed: Vec<_> =
+            names.into_iter().filter_map(|name| self.listed(name, identity)).collect();
         listed.sort_by(|a, b| {
             let rank = |l: &Listed| l.state.header().map(Header::rank);
             rank(b).cmp(&rank(a)).then_with(|| b.name.cmp(&a.name))

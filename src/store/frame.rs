@@ -137,10 +137,7 @@ impl Header {
 /// Errors are those of `out`, and `InvalidInput` for a header, key or value longer than the format
 /// can say.
 pub(super) fn encode(header: &Header, snapshot: &Snapshot, out: impl Write) -> io::Result<()> {
-    let mut out = Hashing {
-        out,
-        hash: Sha256::new(),
-    };
+    let mut out = Hashing { out, hash: Sha256::new() };
     let json = serde_json::to_vec(header)?;
     out.write_all(&MAGIC)?;
     out.write_all(&VERSION.to_le_bytes())?;
@@ -326,9 +323,7 @@ impl<R: Read> Source<R> {
         let key_length = u32::from_le_bytes(self.array()?);
         let value_length = u32::from_le_bytes(self.array()?);
         let [flags, create, modify] = [self.array()?, self.array()?, self.array()?];
-        *room = room
-            .checked_sub(value_length.into())
-            .ok_or(Damage::Counts)?;
+        *room = room.checked_sub(value_length.into()).ok_or(Damage::Counts)?;
         let key = String::from_utf8(self.take(key_length)?)
             .map_err(|_| Damage::Entry("has a key that is not UTF-8"))?;
         let value = self.take(value_length)?;

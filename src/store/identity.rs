@@ -59,11 +59,7 @@ fn readable(prefix: &str) -> String {
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
         .take(READABLE_MAX)
         .collect();
-    if text.is_empty() {
-        "root".to_owned()
-    } else {
-        text
-    }
+    if text.is_empty() { "root".to_owned() } else { text }
 }
 
 #[cfg(test)]

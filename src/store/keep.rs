@@ -33,10 +33,8 @@ pub(super) fn keep<'a>(files: &'a [Sound], written: &str) -> HashSet<&'a str> {
     };
     let mut contents = HashSet::new();
     let different = newest_first.iter().copied();
-    let mut kept: Vec<&Sound> = different
-        .filter(|f| contents.insert(f.header.digest))
-        .take(CONTENTS)
-        .collect();
+    let mut kept: Vec<&Sound> =
+        different.filter(|f| contents.insert(f.header.digest)).take(CONTENTS).collect();
     kept.extend(aged(HOUR, i64::MAX).next());
     kept.extend(aged(DAY, i64::MAX).next());
     kept.extend(aged(0, HOUR).next_back());
@@ -81,35 +79,16 @@ mod tests {
                 4,
                 &[0, 2, 3, 4],
             ),
-            (
-                "of one content the newest",
-                &[(0, 1), (1, 2), (2, 1), (3, 1)],
-                3,
-                &[0, 1, 3],
-            ),
+            ("of one content the newest", &[(0, 1), (1, 2), (2, 1), (3, 1)], 3, &[0, 1, 3]),
             (
                 "the newest older than an hour",
-                &[
-                    (0, 1),
-                    (10, 2),
-                    (20, 3),
-                    (20 + H, 4),
-                    (21 + H, 5),
-                    (22 + H, 6),
-                ],
+                &[(0, 1), (10, 2), (20, 3), (20 + H, 4), (21 + H, 5), (22 + H, 6)],
                 22 + H,
                 &[0, 20, 20 + H, 21 + H, 22 + H],
             ),
             (
                 "the newest older than a day",
-                &[
-                    (0, 1),
-                    (9, 2),
-                    (10, 3),
-                    (24 * H + 10, 4),
-                    (24 * H + 11, 5),
-                    (24 * H + 12, 6),
-                ],
+                &[(0, 1), (9, 2), (10, 3), (24 * H + 10, 4), (24 * H + 11, 5), (24 * H + 12, 6)],
                 24 * H + 12,
                 &[10, 24 * H + 10, 24 * H + 11, 24 * H + 12],
             ),
@@ -137,25 +116,15 @@ mod tests {
             let mut files: Vec<Sound> = Vec::new();
             for (n, now) in (0..5 * DAY).step_by(step as usize).enumerate() {
                 files.push(sound(now, n as u8));
-                let names: HashSet<String> = keep(&files, &now.to_string())
-                    .into_iter()
-                    .map(str::to_owned)
-                    .collect();
+                let names: HashSet<String> =
+                    keep(&files, &now.to_string()).into_iter().map(str::to_owned).collect();
                 files.retain(|f| names.contains(&f.name));
-                let ages: Vec<i64> = files
-                    .iter()
-                    .map(|f| now - f.name.parse::<i64>().unwrap())
-                    .collect();
+                let ages: Vec<i64> =
+                    files.iter().map(|f| now - f.name.parse::<i64>().unwrap()).collect();
                 let some = |from, to| ages.iter().any(|age| (from..=to).contains(age));
                 assert!(files.len() <= 8, "{ages:?}");
-                assert!(
-                    now < HOUR + step || some(HOUR, 2 * HOUR + 2 * step),
-                    "{ages:?}"
-                );
-                assert!(
-                    now < DAY + step || some(DAY, 2 * DAY + 2 * step),
-                    "{ages:?}"
-                );
+                assert!(now < HOUR + step || some(HOUR, 2 * HOUR + 2 * step), "{ages:?}");
+                assert!(now < DAY + step || some(DAY, 2 * DAY + 2 * step), "{ages:?}");
             }
         }
     }

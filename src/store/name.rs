@@ -33,11 +33,8 @@ pub(super) fn class(name: &str) -> Option<Class> {
 
 /// True when the name claims to belong to the identity of this stem.
 pub(super) fn is_of(name: &str, stem: &str) -> bool {
-    let rest = name
-        .strip_prefix(TEMPORARY)
-        .or_else(|| name.strip_prefix(BACKUP));
-    rest.and_then(|rest| rest.strip_prefix(stem))
-        .is_some_and(|rest| rest.starts_with('-'))
+    let rest = name.strip_prefix(TEMPORARY).or_else(|| name.strip_prefix(BACKUP));
+    rest.and_then(|rest| rest.strip_prefix(stem)).is_some_and(|rest| rest.starts_with('-'))
 }
 
 /// A new name for a backup with this header.

@@ -15,10 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
-const LIMITS: Limits = Limits {
-    max_bytes: 1 << 20,
-    max_keys: 100,
-};
+const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_keys: 100 };
 
 /// A directory and a writer's store on it.
 struct Bench {
@@ -47,11 +44,7 @@ fn foreign() -> Identity {
 
 /// A snapshot whose content is told by its one value.
 fn content(value: &str) -> Snapshot {
-    Snapshot::new(
-        1,
-        vec![Arc::new(Entry::new("a/k", value.as_bytes(), 0, 1, 1))],
-    )
-    .unwrap()
+    Snapshot::new(1, vec![Arc::new(Entry::new("a/k", value.as_bytes(), 0, 1, 1))]).unwrap()
 }
 
 fn value(backup: &Backup) -> &str {
@@ -119,9 +112,8 @@ impl Bench {
 
     fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.dir.path()).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> =
+            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }

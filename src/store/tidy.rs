@@ -77,9 +77,7 @@ impl Store {
         let now = self.now(identity)?;
         let at_rest = |name: &str| {
             let opened = self.volume.open_file(name);
-            let age = opened
-                .ok()
-                .and_then(|o| now.duration_since(o.modified).ok());
+            let age = opened.ok().and_then(|o| now.duration_since(o.modified).ok());
             age.is_some_and(|age| age >= AT_REST)
         };
         let mut outcome = Ok(());

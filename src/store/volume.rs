@@ -125,11 +125,7 @@ impl Volume {
                 () => "device",
             }));
         }
-        Ok(Opened {
-            file,
-            size: meta.len(),
-            modified: meta.modified()?,
-        })
+        Ok(Opened { file, size: meta.len(), modified: meta.modified()? })
     }
 
     /// Makes a file that did not exist, readable by this user alone.
@@ -150,11 +146,7 @@ impl Volume {
         name: &str,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Error> {
-        let output = Output {
-            volume: self,
-            file,
-            name,
-        };
+        let output = Output { volume: self, file, name };
         let written = content(&mut io::BufWriter::with_capacity(BUFFER, output));
         written.map_err(|source| failed(Op::Write, name, source))
     }
@@ -192,11 +184,9 @@ impl Volume {
 
     /// Removes a file. That another replica was faster is no error.
     pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
-        self.step(Op::Remove, name, || {
-            match fs::unlinkat(&self.dir, name, AtFlags::empty()) {
-                Err(Errno::NOENT | Errno::STALE) => Ok(()),
-                other => Ok(other?),
-            }
+        self.step(Op::Remove, name, || match fs::unlinkat(&self.dir, name, AtFlags::empty()) {
+            Err(Errno::NOENT | Errno::STALE) => Ok(()),
+            other => Ok(other?),
         })
     }
 

@@ -42,13 +42,7 @@ impl Store {
             None => self.add(header, snapshot)?,
         };
         let (refused, untidy) = self.tidy(identity, &sound);
-        Ok(Written {
-            sound,
-            new,
-            newest: newest || !new,
-            refused,
-            untidy,
-        })
+        Ok(Written { sound, new, newest: newest || !new, refused, untidy })
     }
 
     fn fits(&self, header: &Header, snapshot: &Snapshot) -> Result<(), Error> {

@@ -23,20 +23,11 @@ fn wait_ends_when_the_volume_is_filled(kind: Kind) {
     let pod = Pod::new(consul.addr(), "app");
     let early = pod.seedcar(&["wait", "--timeout", "200ms"]);
     assert_eq!(early.code(), 75);
-    assert!(
-        early.err.contains("not filled within 0.2 s"),
-        "{}",
-        early.err
-    );
+    assert!(early.err.contains("not filled within 0.2 s"), "{}", early.err);
     let mut command = pod.command(&["wait", "--timeout", "60s"]);
-    let mut waiting = command
-        .stderr(Stdio::inherit())
-        .spawn()
-        .expect("start wait");
+    let mut waiting = command.stderr(Stdio::inherit()).spawn().expect("start wait");
     pod.init();
-    let ended = eventually("wait ends", SOON, || {
-        waiting.try_wait().expect("wait for it")
-    });
+    let ended = eventually("wait ends", SOON, || waiting.try_wait().expect("wait for it"));
     assert!(ended.success(), "{ended}");
     assert_eq!(pod.seedcar(&["wait", "--timeout", "0s"]).code(), 0);
 }
@@ -70,37 +61,20 @@ fn status_is_for_people_and_programs(kind: Kind) {
     assert_eq!(status.generation, Some(current(&pod)));
     assert_eq!(status.sources["default"].keys, 3);
     let table = ask(&[]).log;
-    for line in [
-        "state       fresh",
-        "source default (prefix app/)",
-        "3 keys",
-        "skipped    1",
-    ] {
+    for line in ["state       fresh", "source default (prefix app/)", "3 keys", "skipped    1"] {
         assert!(table.contains(line), "{line}: {table}");
     }
     consul.kill();
     sidecar.until("the watch is down", |s| !s.mechanisms["watch"].up);
     let degraded = ask(&["--check"]);
     assert_eq!(degraded.code(), 75);
-    assert!(
-        degraded.log.contains("state       degraded"),
-        "{}",
-        degraded.log
-    );
-    assert!(
-        degraded.log.contains("because     default: watch down"),
-        "{}",
-        degraded.log
-    );
+    assert!(degraded.log.contains("state       degraded"), "{}", degraded.log);
+    assert!(degraded.log.contains("because     default: watch down"), "{}", degraded.log);
     assert_eq!(ask(&[]).code(), 0, "asked without --check it only shows");
     sidecar.stop();
     let gone = ask(&[]);
     assert_eq!((gone.code(), gone.log.as_str()), (75, ""));
-    assert!(
-        gone.err.contains("is `seedcar run` up there?"),
-        "{}",
-        gone.err
-    );
+    assert!(gone.err.contains("is `seedcar run` up there?"), "{}", gone.err);
 }
 
 #[test]
@@ -111,14 +85,7 @@ fn accept_wants_a_digest_and_a_volume_of_ours() {
         assert!(all.contains(words), "{words}: {all}");
     };
     let pod = Pod::bare();
-    for bad in [
-        "",
-        "1234567",
-        "not-hexadecimal",
-        &"a".repeat(65),
-        "../../x",
-        "12345678/..",
-    ] {
+    for bad in ["", "1234567", "not-hexadecimal", &"a".repeat(65), "../../x", "12345678/.."] {
         let refused = accept(&pod, bad);
         assert_eq!(refused.code(), 2, "{bad}");
         says(&refused, "not a digest");
@@ -144,29 +111,16 @@ fn the_configuration_can_be_checked_printed_and_sampled() {
     assert_eq!(checked.code(), 0, "{}", checked.err);
     assert_eq!(checked.log, "the configuration is valid\n");
 
-    let pod = pod
-        .env("CONSUL_HTTP_TOKEN", "canary-token")
-        .env("SEEDCAR_PREFIX", "app");
+    let pod = pod.env("CONSUL_HTTP_TOKEN", "canary-token").env("SEEDCAR_PREFIX", "app");
     let printed = pod.seedcar(&["config", "print", "--wait", "12s"]);
     assert_eq!(printed.code(), 0, "{}", printed.err);
     let line = |name: &str| {
         let lines = printed.log.lines();
         let mut found = lines.filter(|line| line.starts_with(&format!("{name} ")));
-        found
-            .next()
-            .unwrap_or_else(|| panic!("{name}: {}", printed.log))
-            .to_owned()
+        found.next().unwrap_or_else(|| panic!("{name}: {}", printed.log)).to_owned()
     };
-    assert!(
-        line("wait").contains("12s") && line("wait").contains("--wait"),
-        "{}",
-        line("wait")
-    );
-    assert!(
-        line("source").contains("SEEDCAR_PREFIX"),
-        "{}",
-        line("source")
-    );
+    assert!(line("wait").contains("12s") && line("wait").contains("--wait"), "{}", line("wait"));
+    assert!(line("source").contains("SEEDCAR_PREFIX"), "{}", line("source"));
     assert!(line("heartbeat").contains("15m"), "{}", line("heartbeat"));
     assert!(line("token").contains("(not shown)"), "{}", line("token"));
 
@@ -183,9 +137,5 @@ fn a_taken_port_ends_run_with_one_line_that_says_so() {
     let ended = pod.seedcar(&["run", "--http", &address]);
     assert_eq!(ended.code(), 1);
     assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
-    assert!(
-        ended.err.contains(&address) && ended.err.contains("--http"),
-        "{}",
-        ended.err
-    );
+    assert!(ended.err.contains(&address) && ended.err.contains("--http"), "{}", ended.err);
 }

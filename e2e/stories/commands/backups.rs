@@ -63,10 +63,7 @@ fn backups_are_listed_shown_and_verified(kind: Kind) {
     let table = pod.seedcar(&["backup", "ls"]).log;
     let at = |name: &str| table.find(name).expect("listed");
     assert!(at(&names[0]) < at(&names[1]), "newest first: {table}");
-    assert!(
-        table.contains("valid, prefix app/") && table.contains("5 keys"),
-        "{table}"
-    );
+    assert!(table.contains("valid, prefix app/") && table.contains("5 keys"), "{table}");
     for form in ["table", "json"] {
         let shown = pod.seedcar(&["backup", "show", &names[0], "-o", form]);
         assert_eq!(shown.code(), 0, "{}", shown.err);
@@ -77,12 +74,7 @@ fn backups_are_listed_shown_and_verified(kind: Kind) {
     flip_a_bit(&pod.backup().join(&names[1]));
     let verified = pod.seedcar(&["backup", "verify"]);
     assert_eq!(verified.code(), 65);
-    assert_eq!(
-        verified.log.matches("DAMAGED").count(),
-        1,
-        "{}",
-        verified.log
-    );
+    assert_eq!(verified.log.matches("DAMAGED").count(), 1, "{}", verified.log);
     for action in ["show", "export", "restore"] {
         let refused = pod.seedcar(&["backup", action, &names[1]]);
         assert_eq!((refused.code(), refused.log.as_str()), (65, ""), "{action}");
@@ -95,16 +87,11 @@ fn backups_are_listed_shown_and_verified(kind: Kind) {
 
 /// Key, flags and value of all there is.
 fn contents(consul: &Consul) -> BTreeMap<String, (u64, Value)> {
-    let answer = consul
-        .ask("GET", "/v1/kv/?recurse", b"")
-        .expect("an answer");
+    let answer = consul.ask("GET", "/v1/kv/?recurse", b"").expect("an answer");
     let rows: Vec<Value> = serde_json::from_slice(&answer.body).expect("JSON");
     let row = |row: &Value| {
         let flags = row["Flags"].as_u64().expect("flags");
-        (
-            row["Key"].as_str().expect("a key").to_owned(),
-            (flags, row["Value"].clone()),
-        )
+        (row["Key"].as_str().expect("a key").to_owned(), (flags, row["Value"].clone()))
     };
     rows.iter().map(row).collect()
 }
@@ -151,11 +138,7 @@ fn nothing_is_restored_under_a_running_sidecar(kind: Kind) {
     let sidecar = watching(&pod, &[]);
     let refused = pod.seedcar(&["backup", "restore", &names[1]]);
     assert_eq!(refused.code(), 73, "{}", refused.err);
-    assert!(
-        refused.err.contains("in use by another seedcar"),
-        "{}",
-        refused.err
-    );
+    assert!(refused.err.contains("in use by another seedcar"), "{}", refused.err);
     assert_eq!(pod.read("changes").unwrap(), NEW);
     let elsewhere = tempfile::TempDir::new().expect("a directory");
     let to = elsewhere.path().to_str().expect("UTF-8");

@@ -26,13 +26,8 @@ fn fails(pod: &Pod, args: &[&str], code: i32, says: &[&str]) -> Ended {
     )
     .expect("write");
     let path = message.path().to_str().expect("UTF-8");
-    let ended = pod.seedcar(
-        &[
-            &["init", "--seed-timeout", "1s", "--termination-log", path],
-            args,
-        ]
-        .concat(),
-    );
+    let ended =
+        pod.seedcar(&[&["init", "--seed-timeout", "1s", "--termination-log", path], args].concat());
     assert_eq!(ended.code(), code, "{}{}", ended.err, ended.log);
     assert_eq!(ended.err.lines().count(), 1, "one line: {}", ended.err);
     for words in says {
@@ -49,19 +44,9 @@ fn init_ends_69_when_consul_refuses_and_there_is_no_backup(kind: Kind) {
     consul.put("app/a", "1");
     consul.kill();
     let pod = Pod::new(consul.addr(), "app");
-    let says = [
-        "source default (prefix app/)",
-        "unreachable",
-        "refused",
-        "no backup",
-    ];
+    let says = ["source default (prefix app/)", "unreachable", "refused", "no backup"];
     fails(&pod, &[], 69, &says);
-    fails(
-        &pod,
-        &["--no-backup"],
-        69,
-        &["unreachable", "backups are off"],
-    );
+    fails(&pod, &["--no-backup"], 69, &["unreachable", "backups are off"]);
 }
 
 fn init_ends_69_when_consul_hangs_and_there_is_no_backup(kind: Kind) {
@@ -69,12 +54,7 @@ fn init_ends_69_when_consul_hangs_and_there_is_no_backup(kind: Kind) {
     consul.put("app/a", "1");
     consul.freeze();
     let pod = Pod::new(consul.addr(), "app");
-    fails(
-        &pod,
-        &[],
-        69,
-        &["unreachable", "no answer within 1s", "no backup"],
-    );
+    fails(&pod, &[], 69, &["unreachable", "no answer within 1s", "no backup"]);
     consul.thaw();
     pod.init();
 }
@@ -83,12 +63,7 @@ fn init_ends_69_when_the_prefix_is_empty(kind: Kind) {
     let consul = Consul::start(kind);
     consul.put("other/a", "1");
     let pod = Pod::new(consul.addr(), "app");
-    fails(
-        &pod,
-        &[],
-        69,
-        &["the prefix is empty", "--allow-empty", "no backup"],
-    );
+    fails(&pod, &[], 69, &["the prefix is empty", "--allow-empty", "no backup"]);
     let allowed = pod.seedcar(&["init", "--allow-empty"]);
     assert_eq!(allowed.code(), 0, "{}", allowed.err);
     assert!(pod.live().join("..data/..manifest.json").exists());
@@ -105,12 +80,7 @@ fn init_ends_65_when_consul_is_down_and_every_backup_is_damaged(kind: Kind) {
     for file in pod.backups() {
         flip_a_bit(&file);
     }
-    fails(
-        &pod,
-        &[],
-        65,
-        &["unreachable", "every backup is damaged", ".backup"],
-    );
+    fails(&pod, &[], 65, &["unreachable", "every backup is damaged", ".backup"]);
 }
 
 pub fn flip_a_bit(file: &Path) {
@@ -126,12 +96,7 @@ fn init_ends_77_when_consul_does_not_know_the_token() {
     consul.put("app/a", "1");
     let token = "0badcafe-0000-4000-8000-000000000000";
     let pod = Pod::new(consul.addr(), "app").env("CONSUL_HTTP_TOKEN", token);
-    let ended = fails(
-        &pod,
-        &[],
-        77,
-        &["denies", "403", "check the token", "no backup"],
-    );
+    let ended = fails(&pod, &[], 77, &["denies", "403", "check the token", "no backup"]);
     assert!(!ended.err.contains(token) && !ended.log.contains(token));
 }
 
@@ -175,17 +140,10 @@ fn init_ends_78_and_names_every_mistake_of_the_configuration() {
     let lines: Vec<&str> = ended.err.lines().collect();
     assert_eq!(lines.len(), 4, "three values and no source: {lines:#?}");
     for name in ["wait", "http", "max-keys", "prefix"] {
-        assert!(
-            lines.iter().any(|line| line.contains(name)),
-            "{name}: {lines:#?}"
-        );
+        assert!(lines.iter().any(|line| line.contains(name)), "{name}: {lines:#?}");
     }
     let left = std::fs::read_to_string(&message).expect("read");
-    assert_eq!(
-        left,
-        ended.err.replace("seedcar: ", ""),
-        "the same, for Kubernetes"
-    );
+    assert_eq!(left, ended.err.replace("seedcar: ", ""), "the same, for Kubernetes");
 }
 
 #[test]

@@ -58,9 +58,7 @@ fn folder_markers_are_directories(kind: Kind) {
         (skipped(&sidecar) == BTreeMap::from(expected.clone())).then_some(())
     });
     consul.txn_set(&[("app/new/", b"")]);
-    eventually("the new folder is there", SOON, || {
-        pod.live().join("new").is_dir().then_some(())
-    });
+    eventually("the new folder is there", SOON, || pod.live().join("new").is_dir().then_some(()));
     consul.delete("app/empty/");
     eventually("the old folder is gone", SOON, || {
         (!pod.live().join("empty").exists()).then_some(())
@@ -120,18 +118,7 @@ fn assert_nothing_escaped(pod: &Pod) {
 }
 
 fn odd_but_safe_names_are_files(kind: Kind) {
-    let odd = [
-        "a b",
-        "é",
-        "a*b?",
-        "a:b",
-        "d/..x",
-        ".hidden",
-        "-rf",
-        "$(x)",
-        "a=b",
-        "\u{1F600}",
-    ];
+    let odd = ["a b", "é", "a*b?", "a:b", "d/..x", ".hidden", "-rf", "$(x)", "a=b", "\u{1F600}"];
     let consul = Consul::start(kind);
     let keys = odd.map(|name| format!("app/{name}"));
     let pairs: Vec<(&str, &[u8])> = keys.iter().map(|k| (k.as_str(), k.as_bytes())).collect();
@@ -155,20 +142,13 @@ fn a_prefix_does_not_reach_its_neighbour(kind: Kind) {
 
 fn an_exact_prefix_reaches_all_that_begins_so(kind: Kind) {
     let consul = Consul::start(kind);
-    for (key, value) in [
-        ("conf/app/x", "1"),
-        ("conf/app2/x", "2"),
-        ("conf/app.yaml", "3"),
-    ] {
+    for (key, value) in [("conf/app/x", "1"), ("conf/app2/x", "2"), ("conf/app.yaml", "3")] {
         consul.put(key, value);
     }
     consul.put("conf/other", "4");
     let pod = Pod::new(consul.addr(), "conf/app").arg(&["--exact-prefix"]);
     pod.init();
-    assert_eq!(
-        names(&pod),
-        ["app.yaml", "app/", "app/x", "app2/", "app2/x"]
-    );
+    assert_eq!(names(&pod), ["app.yaml", "app/", "app/x", "app2/", "app2/x"]);
     let sidecar = watching(&pod, &[]);
     consul.put("conf/app3", "5");
     sidecar.shows("app3", "5");

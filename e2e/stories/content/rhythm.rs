@@ -38,9 +38,7 @@ fn the_time_from_put_to_file_is_measured(kind: Kind) {
     }
     took.sort();
     let (median, p95) = (took[50], took[95]);
-    measured(&format!(
-        "put to file, {kind:?}: median {median:.1?}, 95 % within {p95:.1?}"
-    ));
+    measured(&format!("put to file, {kind:?}: median {median:.1?}, 95 % within {p95:.1?}"));
 }
 
 fn a_storm_of_changes_is_few_generations_and_ends_right(kind: Kind) {
@@ -67,9 +65,7 @@ fn a_storm_of_changes_is_few_generations_and_ends_right(kind: Kind) {
     }
     assert_eq!(names(&pod).len(), 100 + 3, "and k/, last and still");
     let generations = sidecar.events("published").len() - before;
-    measured(&format!(
-        "{CHANGES} puts in {took:.1?}, {kind:?}: {generations} generations"
-    ));
+    measured(&format!("{CHANGES} puts in {took:.1?}, {kind:?}: {generations} generations"));
     // At most one each 100 ms, and a few before the rhythm sets in.
     let most = took.as_millis() as usize / 100 + 3;
     assert!(generations <= most, "{generations} generations in {took:?}");
@@ -139,9 +135,7 @@ fn change(consul: &Consul, sidecar: &Sidecar<'_>, path: &str, times: usize) {
 }
 
 fn a_large_nested_prefix_is_watched_by_its_doorbell(kind: Kind) {
-    let keys: Vec<String> = (0..200)
-        .map(|n| format!("app/{:02}/{n:03}", n % 20))
-        .collect();
+    let keys: Vec<String> = (0..200).map(|n| format!("app/{:02}/{n:03}", n % 20)).collect();
     let (consul, pod) = seeded_with(kind, &keys, &[b'v'; 1024]);
     let sidecar = watching(&pod, &[]);
     if kind == Kind::Embedded {
@@ -171,10 +165,7 @@ fn ring_five_times(consul: &Consul, sidecar: &Sidecar<'_>) {
     let rung = bells.iter().filter(|bell| waits(bell)).count();
     assert!(rung >= 5, "{asked:#?}");
     assert_eq!(reads.len(), 5, "each change is read once: {asked:#?}");
-    assert!(
-        reads.iter().all(|r| r.contains("&stale&index=")),
-        "{asked:#?}"
-    );
+    assert!(reads.iter().all(|r| r.contains("&stale&index=")), "{asked:#?}");
 }
 
 fn a_large_flat_prefix_is_watched_whole(kind: Kind) {

@@ -34,9 +34,7 @@ pub fn inode(pod: &Pod, path: &str) -> u64 {
 /// The generations that there are.
 pub fn generations(pod: &Pod) -> Vec<String> {
     let entries = std::fs::read_dir(pod.live()).expect("live");
-    let names = entries
-        .flatten()
-        .map(|e| e.file_name().to_string_lossy().into_owned());
+    let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
     names.filter(|name| name.starts_with("..2")).collect()
 }
 
@@ -52,11 +50,7 @@ fn manifest(pod: &Pod) -> Manifest {
 }
 
 fn an_unchanged_file_is_the_same_inode_in_the_next_generation(kind: Kind) {
-    let keys = [
-        ("app/db/host", "h"),
-        ("app/db/port", "1"),
-        ("app/name", "n"),
-    ];
+    let keys = [("app/db/host", "h"), ("app/db/port", "1"), ("app/name", "n")];
     let (consul, pod) = seeded(kind, &keys);
     let sidecar = watching(&pod, &[]);
     // The first publish after init is of another process than the one before it.
@@ -111,10 +105,7 @@ fn the_volume_has_the_layout_of_a_configmap(kind: Kind) {
     let form = "..dddd_dd_dd_dd_dd_dd.";
     assert_eq!(name.len(), form.len() + 10, "{name}");
     for (is, should) in name.chars().zip(form.chars()) {
-        assert!(
-            is == should || should == 'd' && is.is_ascii_digit(),
-            "{name}"
-        );
+        assert!(is == should || should == 'd' && is.is_ascii_digit(), "{name}");
     }
     let live = pod.live();
     for (link, to) in [("db", "..data/db"), ("name", "..data/name")] {
@@ -137,41 +128,20 @@ fn the_volume_has_the_layout_of_a_configmap(kind: Kind) {
 fn the_manifest_says_what_a_generation_is_made_of(kind: Kind) {
     let (consul, pod) = seeded(kind, &[("app/a", "12345"), ("app/b", "678")]);
     let first = manifest(&pod);
-    assert_eq!(
-        (first.schema, first.generation.as_str()),
-        (1, &*current(&pod))
-    );
+    assert_eq!((first.schema, first.generation.as_str()), (1, &*current(&pod)));
     let age = |stamp: &str| {
         let stamp: jiff::Timestamp = stamp.parse().expect("RFC 3339");
-        (jiff::Timestamp::now() - stamp)
-            .total(jiff::Unit::Second)
-            .expect("an age")
+        (jiff::Timestamp::now() - stamp).total(jiff::Unit::Second).expect("an age")
     };
-    assert!(
-        (-1.0..60.0).contains(&age(&first.published)),
-        "{}",
-        first.published
-    );
-    let [part] = first.sources.as_slice() else {
-        panic!("one source")
-    };
-    assert_eq!(
-        (part.name.as_str(), part.prefix.as_str()),
-        ("default", "app/")
-    );
+    assert!((-1.0..60.0).contains(&age(&first.published)), "{}", first.published);
+    let [part] = first.sources.as_slice() else { panic!("one source") };
+    assert_eq!((part.name.as_str(), part.prefix.as_str()), ("default", "app/"));
     assert_eq!(part.index, consul.index("app/"));
     assert_eq!((part.keys, part.bytes), (2, 8));
     assert_eq!((part.origin, part.stale), (Origin::Consul, false));
-    assert!(
-        (-2.0..60.0).contains(&age(&part.confirmed)),
-        "{}",
-        part.confirmed
-    );
+    assert!((-2.0..60.0).contains(&age(&part.confirmed)), "{}", part.confirmed);
     let sidecar = watching(&pod, &[]);
-    assert_eq!(
-        sidecar.source().digest.as_deref(),
-        Some(&*part.digest.hex())
-    );
+    assert_eq!(sidecar.source().digest.as_deref(), Some(&*part.digest.hex()));
     consul.put("app/a", "1");
     sidecar.shows("a", "1");
     let second = manifest(&pod);
@@ -193,10 +163,7 @@ fn the_status_file_tells_applications_how_fresh_the_files_are(kind: Kind) {
     let status = eventually("the file tells of it", SOON, || {
         read().filter(|s| s.generation.as_deref() == Some(&*current(&pod)))
     });
-    assert_eq!(
-        (status.schema, status.origin, &status.held),
-        (1, Origin::Consul, &None)
-    );
+    assert_eq!((status.schema, status.origin, &status.held), (1, Origin::Consul, &None));
     let source = &status.sources["default"];
     assert_eq!((source.origin, source.keys), (Origin::Consul, 2));
     assert_eq!(source.index, consul.index("app/"));
@@ -206,9 +173,7 @@ fn the_status_file_tells_applications_how_fresh_the_files_are(kind: Kind) {
         stamp.parse::<jiff::Timestamp>().expect("RFC 3339");
     }
     consul.delete_recurse("app/");
-    let held = eventually("the hold is in the file", SOON, || {
-        read().filter(|s| s.held.is_some())
-    });
+    let held = eventually("the hold is in the file", SOON, || read().filter(|s| s.held.is_some()));
     assert_eq!(held.held.as_deref(), Some("empty"));
     assert_eq!(held.sources["default"].held.as_deref(), Some("empty"));
     assert!(held.sources["default"].held_digest.is_some());

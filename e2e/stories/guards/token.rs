@@ -83,9 +83,7 @@ fn an_answer_that_says_it_is_filtered_deletes_nothing() {
     faults.add(Requests::from_agent("seedcar"), Fault::FilteredByAcls);
     // The header goes with the question that is asked from now on.
     consul.requests().take();
-    eventually("another question is asked", SOON, || {
-        consul.requests().all().first().map(drop)
-    });
+    eventually("another question is asked", SOON, || consul.requests().all().first().map(drop));
     consul.delete("app/few/k0");
     until_held(&sidecar, &pod, Reason::Filtered);
     throughout("the files stay", A_WHILE, || pod.tree() == before);

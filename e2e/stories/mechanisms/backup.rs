@@ -48,9 +48,8 @@ fn a_file_in_place_of_the_backup_volume_is_shown_and_the_other_two_go_on(kind: K
 fn the_other_two_go_on(consul: &Consul, pod: &Pod, kind: &str) {
     pod.init();
     let sidecar = watching(pod, &["--heartbeat", "1s", "--backup-delay", "0s"]);
-    let source = sidecar.until("the backup's failure is shown", |s| {
-        s.mechanisms["backup"].last_error.is_some()
-    });
+    let source = sidecar
+        .until("the backup's failure is shown", |s| s.mechanisms["backup"].last_error.is_some());
     let backup = &source.mechanisms["backup"];
     let error = backup.last_error.as_ref().expect("just seen");
     assert!(!backup.up && error.kind == kind, "{error:?}");
@@ -74,10 +73,7 @@ fn without_backups_init_is_quick_and_nothing_is_written(kind: Kind) {
     let begun = Instant::now();
     pod.init();
     let took = begun.elapsed();
-    assert!(
-        took < Duration::from_secs(5),
-        "nobody has to be waited for: {took:?}"
-    );
+    assert!(took < Duration::from_secs(5), "nobody has to be waited for: {took:?}");
     let sidecar = watching(&pod, &["--heartbeat", "1s"]);
     consul.put("app/a", "2");
     sidecar.shows("a", "2");
@@ -101,9 +97,8 @@ fn a_fifo_named_like_a_backup_hangs_nobody(kind: Kind) {
     consul.put("app/new", "1");
     sidecar.shows("new", "1");
     let index = consul.index("app/");
-    sidecar.until("the change is backed up", |s| {
-        s.backup.as_ref().is_some_and(|b| b.index == index)
-    });
+    sidecar
+        .until("the change is backed up", |s| s.backup.as_ref().is_some_and(|b| b.index == index));
     stopped(sidecar);
     consul.kill();
     pod.wipe_volume();
@@ -146,10 +141,7 @@ fn init_takes_consul_although_the_backup_volume_hangs(kind: Kind) {
     let begun = Instant::now();
     pod.init();
     let took = begun.elapsed();
-    assert!(
-        took < Duration::from_secs(6),
-        "within the deadline: {took:?}"
-    );
+    assert!(took < Duration::from_secs(6), "within the deadline: {took:?}");
     assert_eq!(pod.read("a").unwrap(), b"1");
 }
 
@@ -165,11 +157,7 @@ fn init_ends_at_its_deadline_where_consul_is_dead_and_the_backup_volume_hangs(ki
     let ended = pod.seedcar(&["init"]);
     let took = begun.elapsed();
     assert_eq!(ended.code(), 69, "{}", ended.err);
-    assert!(
-        ended.err.contains("the backup volume does not answer"),
-        "{}",
-        ended.err
-    );
+    assert!(ended.err.contains("the backup volume does not answer"), "{}", ended.err);
     assert!(took < Duration::from_secs(8), "{took:?}");
     assert!(!pod.live().join("..data").exists());
 }
@@ -200,8 +188,6 @@ fn a_hung_backup_volume_costs_one_thread_however_often_the_seed_is_tried(kind: K
 
 fn probes_are_good(sidecar: &Sidecar<'_>) {
     for probe in ["/livez", "/startupz", "/readyz"] {
-        eventually("a probe is good", SOON, || {
-            (sidecar.get(probe).0 == 200).then_some(())
-        });
+        eventually("a probe is good", SOON, || (sidecar.get(probe).0 == 200).then_some(()));
     }
 }

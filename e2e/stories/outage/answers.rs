@@ -88,15 +88,8 @@ fn endured_for(window: Duration, fault: Fault, at_most: usize) {
     });
     let asked = consul.requests().take();
     assert!(!asked.is_empty(), "it goes on asking");
-    assert!(
-        asked.iter().all(|r| !r.target.contains("other")),
-        "{asked:?}"
-    );
-    assert!(
-        asked.len() <= at_most,
-        "{} requests: {asked:#?}",
-        asked.len()
-    );
+    assert!(asked.iter().all(|r| !r.target.contains("other")), "{asked:?}");
+    assert!(asked.len() <= at_most, "{} requests: {asked:#?}", asked.len());
 
     consul.faults().clear();
     consul.put("app/new", "1");

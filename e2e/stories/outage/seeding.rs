@@ -25,9 +25,7 @@ fn a_damaged_backup_is_passed_over_for_an_older_one_and_the_reason_shown(kind: K
     let older = content(&consul);
     let sidecar = watching(&pod, &["--backup-delay", "0s"]);
     consul.put("app/new", "1");
-    eventually("the change is backed up too", SOON, || {
-        (pod.backups().len() == 2).then_some(())
-    });
+    eventually("the change is backed up too", SOON, || (pod.backups().len() == 2).then_some(()));
     stopped(sidecar);
     consul.kill();
     pod.wipe_volume();
@@ -76,9 +74,7 @@ fn a_sidecar_on_an_empty_volume_tries_past_its_deadline_until_consul_comes(kind:
     });
     assert!(!pod.live().join("..data").exists());
     consul.restart();
-    eventually("it is seeded", SOON, || {
-        (sidecar.get("/startupz").0 == 200).then_some(())
-    });
+    eventually("it is seeded", SOON, || (sidecar.get("/startupz").0 == 200).then_some(()));
     assert_eq!(pod.tree(), files);
     sidecar.until_fresh();
     stopped(sidecar);
@@ -126,10 +122,7 @@ fn stale_seeds(consul: &Consul, pod: &Pod) {
     let begun = Instant::now();
     pod.init();
     let took = begun.elapsed();
-    assert!(
-        took < Duration::from_secs(8),
-        "before Consul's share is over: {took:?}"
-    );
+    assert!(took < Duration::from_secs(8), "before Consul's share is over: {took:?}");
     assert_eq!(pod.tree(), files);
     let part = &manifest(pod).sources[0];
     assert_eq!((part.origin, part.stale), (Origin::Consul, true));

@@ -72,9 +72,7 @@ impl Checker<'_> {
             self.problems.push(problem.hint(POD_HINT));
             return vec![];
         }
-        Address::parse(Id::Consul.row().default, tls)
-            .into_iter()
-            .collect()
+        Address::parse(Id::Consul.row().default, tls).into_iter().collect()
     }
 
     fn spoken_to_as_https(&mut self, given: &Given) {
@@ -96,10 +94,7 @@ impl Checker<'_> {
     }
 
     fn client_cert(&mut self) -> Option<ClientCert> {
-        let pair = (
-            self.optional_path(Id::ClientCert),
-            self.optional_path(Id::ClientKey),
-        );
+        let pair = (self.optional_path(Id::ClientCert), self.optional_path(Id::ClientKey));
         match pair {
             (Some(cert), Some(key)) => Some(ClientCert { cert, key }),
             (None, None) => None,

@@ -32,10 +32,7 @@ impl Checker<'_> {
         }
         let mut sources = Vec::new();
         for (i, given) in typed.iter().enumerate() {
-            let rules = PrefixRules {
-                exact: rules.exact || given.exact,
-                ..rules
-            };
+            let rules = PrefixRules { exact: rules.exact || given.exact, ..rules };
             let before = &typed[..i];
             sources.extend(self.source(given, before, rules));
         }
@@ -54,10 +51,7 @@ impl Checker<'_> {
             Some(_) => self.sound(given, prefix),
             None => None, // one mistake, one problem
         };
-        Some(Source {
-            name: name?,
-            prefix: prefix?,
-        })
+        Some(Source { name: name?, prefix: prefix? })
     }
 
     fn sound<T>(&mut self, given: &NamedPrefix, read: Result<T, Reason>) -> Option<T> {
@@ -106,9 +100,8 @@ impl Checker<'_> {
     }
 
     fn bad_layer(&mut self, given: &Given, kind: Kind, reason: &str, hint: Option<String>) {
-        let problem = Problem::new(kind, "layer", reason)
-            .text(&given.text)
-            .at(given.origin.clone());
+        let problem =
+            Problem::new(kind, "layer", reason).text(&given.text).at(given.origin.clone());
         self.problems.push(Problem { hint, ..problem });
     }
 
@@ -116,8 +109,7 @@ impl Checker<'_> {
         let problem = Problem::new(Kind::Conflict, "source", "is in no output")
             .text(&source.text)
             .at(source.origin.clone());
-        self.problems
-            .push(problem.hint("add its name to the tree's layers, or remove it"));
+        self.problems.push(problem.hint("add its name to the tree's layers, or remove it"));
     }
 }
 

@@ -22,11 +22,7 @@ pub(super) struct Reader<'f> {
 
 impl<'f> Reader<'f> {
     pub fn new(file: &'f str, problems: &'f mut Vec<Problem>) -> Self {
-        Self {
-            file,
-            problems,
-            typed: Typed::default(),
-        }
+        Self { file, problems, typed: Typed::default() }
     }
 
     /// Walks the mapping at `path`. Nothing at all is an empty one: all its keys are commented out.
@@ -130,11 +126,9 @@ impl<'f> Reader<'f> {
                 let at = join(&path, &kind);
                 match kind.as_str() {
                     "tree" => self.tree(&at, value),
-                    _ => self.not_yet(
-                        &at,
-                        "this kind of output is not supported yet",
-                        "write tree",
-                    ),
+                    _ => {
+                        self.not_yet(&at, "this kind of output is not supported yet", "write tree")
+                    }
                 }
             }
         }
@@ -189,11 +183,7 @@ impl<'f> Reader<'f> {
                 Value::String(key) => fields.push((key.clone(), value)),
                 Value::Number(key) => fields.push((key.to_string(), value)),
                 Value::Bool(key) => fields.push((key.to_string(), value)),
-                _ => self.refuse(
-                    path,
-                    "has a key that is no name",
-                    "write a name before the ':'",
-                ),
+                _ => self.refuse(path, "has a key that is no name", "write a name before the ':'"),
             }
         }
         fields
@@ -231,11 +221,8 @@ impl<'f> Reader<'f> {
         if key.eq_ignore_ascii_case("token") {
             let hint =
                 "put it in a file of its own, from a Secret, and name that in consul.tokenFile";
-            let problem = Problem::new(
-                Kind::Unsupported,
-                path,
-                "a token does not belong in this file",
-            );
+            let problem =
+                Problem::new(Kind::Unsupported, path, "a token does not belong in this file");
             return self.problems.push(problem.at(self.at(path)).hint(hint));
         }
         let mut problem = Problem::new(Kind::Unknown, path, "is not a key of this file");
@@ -256,20 +243,13 @@ impl<'f> Reader<'f> {
     }
 
     fn at(&self, path: &str) -> Origin {
-        Origin::File {
-            file: self.file.to_owned(),
-            path: path.to_owned(),
-            line: None,
-        }
+        Origin::File { file: self.file.to_owned(), path: path.to_owned(), line: None }
     }
 }
 
 /// Values that people write without quotes although YAML reads them as numbers.
 fn takes_numbers(unit: Unit) -> bool {
-    matches!(
-        unit,
-        Unit::Count | Unit::Percent | Unit::Bytes | Unit::Period
-    )
+    matches!(unit, Unit::Count | Unit::Percent | Unit::Bytes | Unit::Period)
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -280,11 +260,7 @@ fn join(path: &str, key: &str) -> String {
 }
 
 fn is_group(path: &str) -> bool {
-    paths().any(|known| {
-        known
-            .strip_prefix(path)
-            .is_some_and(|rest| rest.starts_with('.'))
-    })
+    paths().any(|known| known.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The keys that may stand where `path` ends.

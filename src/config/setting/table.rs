@@ -4,28 +4,13 @@ use super::{Id, Setting, Unit};
 
 /// Every setting, in the order of [`Id`].
 pub static TABLE: [Setting; 38] = [
-    row(
-        Id::Config,
-        "config",
-        Unit::File,
-        "read settings from this YAML file",
-    ),
-    row(
-        Id::Volume,
-        "volume",
-        Unit::Dir,
-        "memory-backed volume to keep filled",
-    )
-    .file("volume")
-    .or("/seedcar"),
-    row(
-        Id::Backup,
-        "backup",
-        Unit::Dir,
-        "directory that keeps backups for the day Consul is down",
-    )
-    .file("backup.dir")
-    .or("/backup"),
+    row(Id::Config, "config", Unit::File, "read settings from this YAML file"),
+    row(Id::Volume, "volume", Unit::Dir, "memory-backed volume to keep filled")
+        .file("volume")
+        .or("/seedcar"),
+    row(Id::Backup, "backup", Unit::Dir, "directory that keeps backups for the day Consul is down")
+        .file("backup.dir")
+        .or("/backup"),
     row(
         Id::BackupMode,
         "backup-mode",
@@ -59,20 +44,10 @@ pub static TABLE: [Setting; 38] = [
         Unit::Prefix,
         "Consul prefix to mirror, as the one source named default",
     ),
-    row(
-        Id::Source,
-        "source",
-        Unit::Source,
-        "Consul prefix to mirror under a name; later ones win",
-    )
-    .repeats()
-    .file("sources"),
-    switch(
-        Id::ExactPrefix,
-        "exact-prefix",
-        "take prefixes as typed, with no / added",
-    )
-    .advanced(),
+    row(Id::Source, "source", Unit::Source, "Consul prefix to mirror under a name; later ones win")
+        .repeats()
+        .file("sources"),
+    switch(Id::ExactPrefix, "exact-prefix", "take prefixes as typed, with no / added").advanced(),
     switch(
         Id::AllowRootPrefix,
         "allow-root-prefix",
@@ -90,14 +65,9 @@ pub static TABLE: [Setting; 38] = [
     .file("consul.addresses")
     .consul("CONSUL_HTTP_ADDR")
     .or("127.0.0.1:8500"),
-    row(
-        Id::Token,
-        "token",
-        Unit::Name,
-        "token for Consul; a token file wins over it",
-    )
-    .only_consul("CONSUL_HTTP_TOKEN")
-    .secret(),
+    row(Id::Token, "token", Unit::Name, "token for Consul; a token file wins over it")
+        .only_consul("CONSUL_HTTP_TOKEN")
+        .secret(),
     row(
         Id::TokenFile,
         "token-file",
@@ -106,30 +76,17 @@ pub static TABLE: [Setting; 38] = [
     )
     .file("consul.tokenFile")
     .consul("CONSUL_HTTP_TOKEN_FILE"),
-    row(
-        Id::Auth,
-        "auth",
-        Unit::Name,
-        "user:password for a proxy in front of Consul",
-    )
-    .only_consul("CONSUL_HTTP_AUTH")
-    .secret()
-    .advanced(),
-    switch(
-        Id::Ssl,
-        "ssl",
-        "https for addresses that do not say so themselves",
-    )
-    .only_consul("CONSUL_HTTP_SSL")
-    .advanced(),
-    switch(
-        Id::SslVerify,
-        "ssl-verify",
-        "verify Consul's certificate; cannot be switched off",
-    )
-    .only_consul("CONSUL_HTTP_SSL_VERIFY")
-    .or("true")
-    .advanced(),
+    row(Id::Auth, "auth", Unit::Name, "user:password for a proxy in front of Consul")
+        .only_consul("CONSUL_HTTP_AUTH")
+        .secret()
+        .advanced(),
+    switch(Id::Ssl, "ssl", "https for addresses that do not say so themselves")
+        .only_consul("CONSUL_HTTP_SSL")
+        .advanced(),
+    switch(Id::SslVerify, "ssl-verify", "verify Consul's certificate; cannot be switched off")
+        .only_consul("CONSUL_HTTP_SSL_VERIFY")
+        .or("true")
+        .advanced(),
     row(
         Id::Datacenter,
         "datacenter",
@@ -137,22 +94,12 @@ pub static TABLE: [Setting; 38] = [
         "Consul datacenter to read from; else the agent's own",
     )
     .file("consul.datacenter"),
-    row(
-        Id::Namespace,
-        "namespace",
-        Unit::Name,
-        "Consul Enterprise namespace",
-    )
-    .file("consul.namespace")
-    .consul("CONSUL_NAMESPACE"),
-    row(
-        Id::Partition,
-        "partition",
-        Unit::Name,
-        "Consul Enterprise admin partition",
-    )
-    .file("consul.partition")
-    .consul("CONSUL_PARTITION"),
+    row(Id::Namespace, "namespace", Unit::Name, "Consul Enterprise namespace")
+        .file("consul.namespace")
+        .consul("CONSUL_NAMESPACE"),
+    row(Id::Partition, "partition", Unit::Name, "Consul Enterprise admin partition")
+        .file("consul.partition")
+        .consul("CONSUL_PARTITION"),
     row(
         Id::CaFile,
         "ca-file",
@@ -161,94 +108,45 @@ pub static TABLE: [Setting; 38] = [
     )
     .file("consul.caFile")
     .consul("CONSUL_CACERT"),
-    row(
-        Id::CaPath,
-        "ca-path",
-        Unit::Dir,
-        "directory of such PEM files",
-    )
-    .file("consul.caPath")
-    .consul("CONSUL_CAPATH")
-    .advanced(),
-    row(
-        Id::ClientCert,
-        "client-cert",
-        Unit::File,
-        "PEM file of the certificate to show to Consul",
-    )
-    .file("consul.clientCert")
-    .consul("CONSUL_CLIENT_CERT")
-    .advanced(),
-    row(
-        Id::ClientKey,
-        "client-key",
-        Unit::File,
-        "PEM file of that certificate's key",
-    )
-    .file("consul.clientKey")
-    .consul("CONSUL_CLIENT_KEY")
-    .advanced(),
-    row(
-        Id::TlsServerName,
-        "tls-server-name",
-        Unit::Name,
-        "name to expect in Consul's certificate",
-    )
-    .file("consul.tlsServerName")
-    .consul("CONSUL_TLS_SERVER_NAME")
-    .advanced(),
-    row(
-        Id::Wait,
-        "wait",
-        Unit::Period,
-        "how long Consul holds a question that nothing answers",
-    )
-    .file("watch.wait")
-    .or("30s"),
-    switch(
-        Id::NoWatch,
-        "no-watch",
-        "do not watch; changes then wait for the heartbeat",
-    )
-    .file("watch.enabled"),
-    row(
-        Id::Heartbeat,
-        "heartbeat",
-        Unit::Period,
-        "time between full reads",
-    )
-    .file("heartbeat.interval")
-    .or("15m"),
+    row(Id::CaPath, "ca-path", Unit::Dir, "directory of such PEM files")
+        .file("consul.caPath")
+        .consul("CONSUL_CAPATH")
+        .advanced(),
+    row(Id::ClientCert, "client-cert", Unit::File, "PEM file of the certificate to show to Consul")
+        .file("consul.clientCert")
+        .consul("CONSUL_CLIENT_CERT")
+        .advanced(),
+    row(Id::ClientKey, "client-key", Unit::File, "PEM file of that certificate's key")
+        .file("consul.clientKey")
+        .consul("CONSUL_CLIENT_KEY")
+        .advanced(),
+    row(Id::TlsServerName, "tls-server-name", Unit::Name, "name to expect in Consul's certificate")
+        .file("consul.tlsServerName")
+        .consul("CONSUL_TLS_SERVER_NAME")
+        .advanced(),
+    row(Id::Wait, "wait", Unit::Period, "how long Consul holds a question that nothing answers")
+        .file("watch.wait")
+        .or("30s"),
+    switch(Id::NoWatch, "no-watch", "do not watch; changes then wait for the heartbeat")
+        .file("watch.enabled"),
+    row(Id::Heartbeat, "heartbeat", Unit::Period, "time between full reads")
+        .file("heartbeat.interval")
+        .or("15m"),
     switch(
         Id::NoHeartbeat,
         "no-heartbeat",
         "no full reads; what the watch misses is then never noticed",
     )
     .file("heartbeat.enabled"),
-    row(
-        Id::SeedTimeout,
-        "seed-timeout",
-        Unit::Period,
-        "how long the first fill may take",
-    )
-    .file("seed.timeout")
-    .or("30s"),
-    row(
-        Id::MaxBytes,
-        "max-bytes",
-        Unit::Bytes,
-        "hold answers that need more of the volume",
-    )
-    .file("guards.maxBytes")
-    .or("16Mi"),
-    row(
-        Id::MaxKeys,
-        "max-keys",
-        Unit::Count,
-        "hold answers with more keys",
-    )
-    .file("guards.maxKeys")
-    .or("20000"),
+    row(Id::SeedTimeout, "seed-timeout", Unit::Period, "how long the first fill may take")
+        .file("seed.timeout")
+        .or("30s"),
+    row(Id::MaxBytes, "max-bytes", Unit::Bytes, "hold answers that need more of the volume")
+        .file("guards.maxBytes")
+        .or("16Mi"),
+    row(Id::MaxKeys, "max-keys", Unit::Count, "hold answers with more keys")
+        .file("guards.maxKeys")
+        .or("20000"),
     row(
         Id::MaxShrinkPercent,
         "max-shrink-percent",
@@ -257,20 +155,11 @@ pub static TABLE: [Setting; 38] = [
     )
     .file("guards.maxShrinkPercent")
     .or("50"),
-    switch(
-        Id::AllowEmpty,
-        "allow-empty",
-        "let an empty answer empty the volume",
-    )
-    .file("guards.allowEmpty"),
-    row(
-        Id::Http,
-        "http",
-        Unit::Listen,
-        "where health, status and metrics are served",
-    )
-    .file("http")
-    .or("[::]:4292"),
+    switch(Id::AllowEmpty, "allow-empty", "let an empty answer empty the volume")
+        .file("guards.allowEmpty"),
+    row(Id::Http, "http", Unit::Listen, "where health, status and metrics are served")
+        .file("http")
+        .or("[::]:4292"),
     row(
         Id::LogFormat,
         "log-format",

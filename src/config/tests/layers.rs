@@ -30,16 +30,8 @@ fn spellings(row: &Setting) -> Vec<(usize, String, String)> {
     let mut all = Vec::new();
     if let Some(variable) = row.variable() {
         let value = if row.unit == Unit::Switch { "" } else { flag };
-        all.push((
-            0,
-            format!("--{} {value}", row.name),
-            format!("{flag} from --{}", row.name),
-        ));
-        all.push((
-            1,
-            format!("{variable}={env}"),
-            format!("{env} from {variable}"),
-        ));
+        all.push((0, format!("--{} {value}", row.name), format!("{flag} from --{}", row.name)));
+        all.push((1, format!("{variable}={env}"), format!("{env} from {variable}")));
     }
     if let Some(path) = row.file.filter(|_| row.name != "source") {
         let (yaml, shown) = in_file(row, path, file);
@@ -47,11 +39,7 @@ fn spellings(row: &Setting) -> Vec<(usize, String, String)> {
         all.push((2, yaml, format!("{shown} from seedcar.yaml: {path}{at}")));
     }
     if let Some(variable) = row.consul {
-        all.push((
-            3,
-            format!("{variable}={consul}"),
-            format!("{consul} from {variable}"),
-        ));
+        all.push((3, format!("{variable}={consul}"), format!("{consul} from {variable}")));
     }
     all
 }
@@ -73,10 +61,7 @@ fn in_file(row: &Setting, path: &str, value: &'static str) -> (String, &'static 
 fn loaded(chosen: &[(usize, String, String)]) -> Outcome {
     let of = |layer| {
         let texts = chosen.iter().filter(move |(l, ..)| *l == layer);
-        texts
-            .map(|(_, text, _)| text.as_str())
-            .collect::<Vec<_>>()
-            .join(" ")
+        texts.map(|(_, text, _)| text.as_str()).collect::<Vec<_>>().join(" ")
     };
     load(&of(0), &format!("{} {}", of(1), of(3)), &of(2))
 }
@@ -84,38 +69,23 @@ fn loaded(chosen: &[(usize, String, String)]) -> Outcome {
 #[test]
 fn of_every_two_layers_the_stronger_wins() {
     let mut pairs = 0;
-    for row in TABLE
-        .iter()
-        .filter(|row| !["config", "prefix", "no-backup"].contains(&row.name))
-    {
+    for row in TABLE.iter().filter(|row| !["config", "prefix", "no-backup"].contains(&row.name)) {
         let spellings = spellings(row);
         for (i, stronger) in spellings.iter().enumerate() {
             for weaker in spellings[i..].iter() {
                 let chosen = [stronger.clone(), weaker.clone()];
-                let chosen = if stronger.0 == weaker.0 {
-                    &chosen[..1]
-                } else {
-                    &chosen
-                };
+                let chosen = if stronger.0 == weaker.0 { &chosen[..1] } else { &chosen };
                 let outcome = loaded(chosen);
                 let want = match row.secret {
                     true => vec![format!("(not shown) from {}", row.consul.unwrap())],
                     false => vec![stronger.2.clone()],
                 };
-                assert_eq!(
-                    printed(row.name, &outcome),
-                    want,
-                    "{stronger:?} over {weaker:?}"
-                );
+                assert_eq!(printed(row.name, &outcome), want, "{stronger:?} over {weaker:?}");
                 pairs += 1;
             }
         }
         let nothing = load("", "", "");
-        let default = if row.default.is_empty() {
-            "-"
-        } else {
-            row.default
-        };
+        let default = if row.default.is_empty() { "-" } else { row.default };
         let want = match row.name {
             "source" => vec![],
             _ => vec![format!("{default} from default")],
@@ -128,25 +98,15 @@ fn of_every_two_layers_the_stronger_wins() {
 #[test]
 fn lists_and_sources_are_replaced_not_joined() {
     let outcome = load("--consul a:1 --consul b:1", "SEEDCAR_CONSUL=c:1,d:1", "");
-    assert_eq!(
-        printed("consul", &outcome),
-        ["a:1 from --consul", "b:1 from --consul"]
-    );
+    assert_eq!(printed("consul", &outcome), ["a:1 from --consul", "b:1 from --consul"]);
     let outcome = load("", "SEEDCAR_CONSUL=c:1,d:1 CONSUL_HTTP_ADDR=e:1", "");
     assert_eq!(printed("consul", &outcome).len(), 2);
-    let outcome = load(
-        "--prefix f",
-        "SEEDCAR_SOURCE=e=e",
-        "sources: [{name: y, prefix: y}]",
-    );
+    let outcome = load("--prefix f", "SEEDCAR_SOURCE=e=e", "sources: [{name: y, prefix: y}]");
     assert_eq!(printed("source", &outcome), ["default=f from --prefix"]);
     let outcome = load("", "SEEDCAR_SOURCE=e=e", "sources: [{name: y, prefix: y}]");
     assert_eq!(printed("source", &outcome), ["e=e from SEEDCAR_SOURCE"]);
     let outcome = load("", "", "sources: [{name: y, prefix: y, exactPrefix: true}]");
-    assert_eq!(
-        printed("source", &outcome),
-        ["y=y (exact) from seedcar.yaml: sources[0]"]
-    );
+    assert_eq!(printed("source", &outcome), ["y=y (exact) from seedcar.yaml: sources[0]"]);
 }
 
 #[test]
@@ -173,9 +133,5 @@ fn no_backup_is_the_mode_off_in_its_own_layer() {
 
 #[test]
 fn a_weaker_layers_mistake_is_not_in_effect() {
-    config(
-        "--wait 5s",
-        &format!("{MINIMUM} SEEDCAR_WAIT=5"),
-        "watch: {wait: 7}",
-    );
+    config("--wait 5s", &format!("{MINIMUM} SEEDCAR_WAIT=5"), "watch: {wait: 7}");
 }

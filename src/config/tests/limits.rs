@@ -41,19 +41,11 @@ fn a_prefix_alone_is_enough() {
     assert!(!config.http_explicit);
     let (format, level) = (LogFormat::Auto, LogLevel::Info);
     assert_eq!(config.log, Log { format, level });
-    assert_eq!(
-        config.termination_log,
-        PathBuf::from("/dev/termination-log")
-    );
+    assert_eq!(config.termination_log, PathBuf::from("/dev/termination-log"));
 }
 
 fn addresses(config: &Config) -> Vec<String> {
-    config
-        .consul
-        .addresses
-        .iter()
-        .map(Address::to_string)
-        .collect()
+    config.consul.addresses.iter().map(Address::to_string).collect()
 }
 
 #[test]
@@ -75,18 +67,9 @@ fn the_default_address_is_for_outside_a_pod() {
 
 #[test]
 fn a_command_that_only_looks_needs_neither_source_nor_address() {
-    let env = [
-        ("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
-        ("SEEDCAR_HTTP", "127.0.0.1:99"),
-    ];
+    let env = [("KUBERNETES_SERVICE_HOST", "10.0.0.1"), ("SEEDCAR_HTTP", "127.0.0.1:99")];
     let flags = crate::config::Flags::new();
-    let outcome = combine(
-        &flags,
-        &env.into_iter().collect(),
-        None,
-        Scope::Offline,
-        vec![],
-    );
+    let outcome = combine(&flags, &env.into_iter().collect(), None, Scope::Offline, vec![]);
     let config = outcome.config.unwrap();
     assert_eq!(config.http_url(), "http://127.0.0.1:99");
     assert!(config.sources.is_empty() && config.consul.addresses.is_empty());
@@ -109,55 +92,31 @@ fn a_wildcard_is_reached_on_loopback() {
 
 #[test]
 fn sources_keep_their_order_and_names() {
-    let config = config(
-        "--source b=x/b --source a=x/a/ --prefix p --exact-prefix",
-        "",
-        "",
-    );
+    let config = config("--source b=x/b --source a=x/a/ --prefix p --exact-prefix", "", "");
     let sources = config.sources.iter();
-    let sources: Vec<_> = sources
-        .map(|s| (s.name.as_str(), s.prefix.as_str()))
-        .collect();
+    let sources: Vec<_> = sources.map(|s| (s.name.as_str(), s.prefix.as_str())).collect();
     assert_eq!(sources, [("default", "p"), ("b", "x/b"), ("a", "x/a/")]);
-    assert_eq!(
-        config.outputs,
-        [Output::Tree {
-            layers: vec![0, 1, 2]
-        }]
-    );
+    assert_eq!(config.outputs, [Output::Tree { layers: vec![0, 1, 2] }]);
 }
 
 #[test]
 fn the_token_file_wins_over_the_token() {
     let token = format!("CONSUL_HTTP_TOKEN={CANARY}");
     let of = |flags, env: &str| config(flags, &format!("{MINIMUM} {token} {env}"), "").token;
-    let Token::Env(secret) = of("", "") else {
-        panic!("no token")
-    };
+    let Token::Env(secret) = of("", "") else { panic!("no token") };
     assert_eq!(secret.expose(), CANARY);
-    assert_eq!(
-        of("", "CONSUL_HTTP_TOKEN_FILE=/t"),
-        Token::File("/t".into())
-    );
-    assert_eq!(
-        of("--token-file /f", "CONSUL_HTTP_TOKEN_FILE=/t"),
-        Token::File("/f".into())
-    );
+    assert_eq!(of("", "CONSUL_HTTP_TOKEN_FILE=/t"), Token::File("/t".into()));
+    assert_eq!(of("--token-file /f", "CONSUL_HTTP_TOKEN_FILE=/t"), Token::File("/f".into()));
 }
 
 #[test]
 fn basic_auth_may_lack_a_password() {
-    let auth = |typed: &str| {
-        config("", &format!("{MINIMUM} CONSUL_HTTP_AUTH={typed}"), "")
-            .consul
-            .auth
-    };
+    let auth =
+        |typed: &str| config("", &format!("{MINIMUM} CONSUL_HTTP_AUTH={typed}"), "").consul.auth;
     let password = |p: &str| Some(p.parse().unwrap());
-    for (typed, user, password) in [
-        ("me:pass:word", "me", password("pass:word")),
-        ("me:", "me", None),
-        ("me", "me", None),
-    ] {
+    for (typed, user, password) in
+        [("me:pass:word", "me", password("pass:word")), ("me:", "me", None), ("me", "me", None)]
+    {
         let user = user.to_owned();
         assert_eq!(auth(typed), Some(BasicAuth { user, password }), "{typed}");
     }
@@ -168,10 +127,7 @@ fn http_never_turns_off_tls() {
     let ssl = format!("{MINIMUM} CONSUL_HTTP_SSL=true");
     let flags = "--consul http://a:1 --consul b:1 --consul https://c:1 --consul unix:///d";
     let all = config(flags, &ssl, "");
-    assert_eq!(
-        addresses(&all),
-        ["https://a:1", "https://b:1", "https://c:1", "unix:///d"]
-    );
+    assert_eq!(addresses(&all), ["https://a:1", "https://b:1", "https://c:1", "unix:///d"]);
     assert_eq!(addresses(&config("", &ssl, "")), ["https://127.0.0.1:8500"]);
     assert_eq!(
         warnings(flags, &ssl, ""),
@@ -205,10 +161,7 @@ fn what_is_doubtful_is_said_and_done() {
     let long = "wait \"2m\": is long: a revoked token keeps its rights until the question returns \
                 (--wait); at most 1m is advised";
     assert_eq!(warnings("--wait 2m", MINIMUM, ""), [long]);
-    assert_eq!(
-        config("--wait 2m", MINIMUM, "").watch,
-        Some(Watch { wait: 120 * SECOND })
-    );
+    assert_eq!(config("--wait 2m", MINIMUM, "").watch, Some(Watch { wait: 120 * SECOND }));
     assert!(warnings("--wait 60s", MINIMUM, "").is_empty());
     let useless = "ca-file \"/ca\": is of no use: no address is https (--ca-file); \
                    write https:// before Consul's address, or set CONSUL_HTTP_SSL=true";
@@ -229,8 +182,5 @@ fn the_ends_of_each_range_are_allowed() {
         config(flags, MINIMUM, "");
     }
     let guards = config("--max-bytes 1Gi --max-keys 5 --allow-empty", MINIMUM, "").guards;
-    assert_eq!(
-        (guards.max_bytes, guards.max_keys, guards.allow_empty),
-        (1 << 30, 5, true)
-    );
+    assert_eq!((guards.max_bytes, guards.max_keys, guards.allow_empty), (1 << 30, 5, true));
 }

@@ -6,26 +6,14 @@ use crate::config::{Id, TABLE, Unit, settings_markdown};
 #[test]
 fn a_consul_variable_that_would_be_ignored_is_refused() {
     for (variable, hint) in [
-        (
-            "CONSUL_GRPC_ADDR",
-            "remove it from this container: seedcar would not do what it says",
-        ),
+        ("CONSUL_GRPC_ADDR", "remove it from this container: seedcar would not do what it says"),
         ("CONSUL_DATACENTER", "remove it, or set SEEDCAR_DATACENTER"),
         ("CONSUL_TOKEN_FILE", "remove it, or set SEEDCAR_TOKEN_FILE"),
         ("CONSUL_HTTP_ADR", "did you mean CONSUL_HTTP_ADDR?"),
-        (
-            "CONSUL_HTTP_PROXY",
-            "remove it from this container: seedcar would not do what it says",
-        ),
+        ("CONSUL_HTTP_PROXY", "remove it from this container: seedcar would not do what it says"),
     ] {
         let line = format!("{variable}: is not supported ({variable}); {hint}");
-        check(
-            "",
-            &format!("{MINIMUM} {variable}=x"),
-            "",
-            Kind::Unsupported,
-            &line,
-        );
+        check("", &format!("{MINIMUM} {variable}=x"), "", Kind::Unsupported, &line);
     }
 }
 
@@ -34,14 +22,8 @@ fn an_unknown_variable_of_ours_is_a_strict_warning_with_a_guess() {
     for (variable, hint) in [
         ("SEEDCAR_WIAT", "did you mean SEEDCAR_WAIT?"),
         ("SEEDCAR_HEARTBEATS", "did you mean SEEDCAR_HEARTBEAT?"),
-        (
-            "SEEDCAR_MAX_SHRINK",
-            "remove it; `seedcar config print` lists the settings",
-        ),
-        (
-            "SEEDCAR_TOKEN",
-            "remove it; `seedcar config print` lists the settings",
-        ),
+        ("SEEDCAR_MAX_SHRINK", "remove it; `seedcar config print` lists the settings"),
+        ("SEEDCAR_TOKEN", "remove it; `seedcar config print` lists the settings"),
     ] {
         let outcome = load("", &format!("{MINIMUM} {variable}=x"), "");
         assert!(outcome.config.is_ok(), "an image rolled back still starts");
@@ -76,11 +58,8 @@ fn what_kubernetes_injects_passes() {
 
 #[test]
 fn an_empty_variable_is_an_unset_one() {
-    let config = config(
-        "",
-        &format!("{MINIMUM} SEEDCAR_WAIT= CONSUL_HTTP_TOKEN= CONSUL_HTTP_ADDR="),
-        "",
-    );
+    let config =
+        config("", &format!("{MINIMUM} SEEDCAR_WAIT= CONSUL_HTTP_TOKEN= CONSUL_HTTP_ADDR="), "");
     assert_eq!(config.consul.addresses.len(), 1);
 }
 
@@ -88,23 +67,11 @@ fn an_empty_variable_is_an_unset_one() {
 fn every_row_of_the_table_is_whole() {
     let markdown = settings_markdown();
     for (i, row) in TABLE.iter().enumerate() {
-        assert_eq!(
-            row.id as usize, i,
-            "{}: the table is in the order of Id",
-            row.name
-        );
+        assert_eq!(row.id as usize, i, "{}: the table is in the order of Id", row.name);
         assert_eq!(row.id.row().name, row.name);
         assert!(!row.help.is_empty() && row.help.len() < 80, "{}", row.help);
-        assert!(
-            !row.help.contains('\n') && !row.help.ends_with('.'),
-            "{}",
-            row.help
-        );
-        assert!(
-            row.flag || row.consul.is_some(),
-            "{}: cannot be set",
-            row.name
-        );
+        assert!(!row.help.contains('\n') && !row.help.ends_with('.'), "{}", row.help);
+        assert!(row.flag || row.consul.is_some(), "{}: cannot be set", row.name);
         let name = match row.flag {
             true => format!("--{}", row.name),
             false => row.consul.unwrap().to_owned(),
@@ -112,9 +79,8 @@ fn every_row_of_the_table_is_whole() {
         let in_readme = [format!("| `{name}`"), format!("| `{name} ")];
         let times = in_readme.map(|text| markdown.matches(&text).count());
         assert_eq!(times.iter().sum::<usize>(), 1, "{name}");
-        let derived = row
-            .flag
-            .then(|| format!("SEEDCAR_{}", row.name.to_uppercase().replace('-', "_")));
+        let derived =
+            row.flag.then(|| format!("SEEDCAR_{}", row.name.to_uppercase().replace('-', "_")));
         assert_eq!(row.variable(), derived);
     }
     let basic = TABLE.iter().filter(|row| !row.advanced).count();
@@ -124,11 +90,7 @@ fn every_row_of_the_table_is_whole() {
 #[test]
 fn switches_are_off_unless_said() {
     for row in TABLE.iter().filter(|row| row.unit == Unit::Switch) {
-        let want = if row.id == Id::SslVerify {
-            "true"
-        } else {
-            "false"
-        };
+        let want = if row.id == Id::SslVerify { "true" } else { "false" };
         assert_eq!(row.default, want, "{}", row.name);
     }
 }

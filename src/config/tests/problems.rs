@@ -133,18 +133,8 @@ fn no_secret_is_shown() {
             String::new(),
             "token: has a character that is not ASCII",
         ),
-        (
-            "",
-            format!("CONSUL_HTTP_AUTH=me:{CANARY}é"),
-            String::new(),
-            "auth: has a character",
-        ),
-        (
-            "",
-            format!("CONSUL_TOKEN={CANARY}"),
-            String::new(),
-            "CONSUL_TOKEN: is not supported",
-        ),
+        ("", format!("CONSUL_HTTP_AUTH=me:{CANARY}é"), String::new(), "auth: has a character"),
+        ("", format!("CONSUL_TOKEN={CANARY}"), String::new(), "CONSUL_TOKEN: is not supported"),
         ("", format!("SEEDCAR_TOKEN={CANARY}"), String::new(), ""),
         (
             "",
@@ -164,24 +154,9 @@ fn no_secret_is_shown() {
             format!("consul: {{token: {CANARY}}}"),
             "a token does not belong in this file",
         ),
-        (
-            "",
-            String::new(),
-            format!("token: {CANARY}"),
-            "a token does not belong in this file",
-        ),
-        (
-            "",
-            String::new(),
-            format!("consul: {{tokenfile: {CANARY}}}"),
-            "did you mean tokenFile?",
-        ),
-        (
-            "",
-            String::new(),
-            format!("consul: {{addresses: {CANARY}}}"),
-            "is not a list",
-        ),
+        ("", String::new(), format!("token: {CANARY}"), "a token does not belong in this file"),
+        ("", String::new(), format!("consul: {{tokenfile: {CANARY}}}"), "did you mean tokenFile?"),
+        ("", String::new(), format!("consul: {{addresses: {CANARY}}}"), "is not a list"),
         (
             "",
             format!("CONSUL_HTTP_TOKEN_FILE={token}"),
@@ -195,10 +170,7 @@ fn no_secret_is_shown() {
         let json = serde_json::to_string(&outcome.warnings).unwrap();
         let problems = outcome.config.as_ref().err().cloned().unwrap_or_default();
         let text = lines(&problems);
-        let all = format!(
-            "{text} {problems:?} {effective} {json} {:?}",
-            outcome.warnings
-        );
+        let all = format!("{text} {problems:?} {effective} {json} {:?}", outcome.warnings);
         assert!(!all.contains(CANARY) && !all.contains(token), "{all}");
         assert!(text.contains(seen), "{seen:?} in {text:?}");
     }
@@ -224,17 +196,10 @@ fn one_problem_is_one_line_whatever_was_typed() {
 fn what_is_not_utf8_is_refused() {
     use std::os::unix::ffi::OsStringExt;
     let odd = std::ffi::OsString::from_vec(b"/v\xff".to_vec());
-    let env = Env::from_iter([
-        ("SEEDCAR_VOLUME".into(), odd),
-        ("SEEDCAR_PREFIX".into(), "a".into()),
-    ] as [(std::ffi::OsString, _); 2]);
-    let outcome = combine(
-        &crate::config::Flags::new(),
-        &env,
-        None,
-        Scope::Full,
-        vec![],
-    );
+    let env =
+        Env::from_iter([("SEEDCAR_VOLUME".into(), odd), ("SEEDCAR_PREFIX".into(), "a".into())]
+            as [(std::ffi::OsString, _); 2]);
+    let outcome = combine(&crate::config::Flags::new(), &env, None, Scope::Full, vec![]);
     let problems = outcome.config.unwrap_err();
     assert_eq!(lines(&problems), "volume: is not UTF-8 (SEEDCAR_VOLUME)");
 }

@@ -9,10 +9,7 @@ const SOURCES: &str = "sources: [{name: a, prefix: x/a}, {name: b, prefix: x/b}]
 fn layers_choose_the_order() {
     let layers = |file: &str| config("", "", &format!("{SOURCES}{file}")).outputs;
     assert_eq!(layers(""), [Output::Tree { layers: vec![0, 1] }]);
-    assert_eq!(
-        layers("outputs: [{tree: {}}]"),
-        [Output::Tree { layers: vec![0, 1] }]
-    );
+    assert_eq!(layers("outputs: [{tree: {}}]"), [Output::Tree { layers: vec![0, 1] }]);
     assert_eq!(
         layers("outputs: [{tree: {layers: [b, a]}}]"),
         [Output::Tree { layers: vec![1, 0] }]
@@ -24,9 +21,7 @@ fn one_source_may_be_exact_among_others() {
     let file = "sources: [{name: a, prefix: x, exactPrefix: true}, {name: b, prefix: x}]";
     let prefixes = |flags: &str| {
         let sources = config(flags, "", file).sources.into_iter();
-        sources
-            .map(|source| source.prefix.to_string())
-            .collect::<Vec<_>>()
+        sources.map(|source| source.prefix.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(prefixes(""), ["x", "x/"]);
     assert_eq!(prefixes("--exact-prefix"), ["x", "x"]);
@@ -169,12 +164,7 @@ fn a_file_of_the_wrong_shape_says_where() {
 
 #[test]
 fn what_is_not_yaml_says_the_line() {
-    for file in [
-        "watch: {",
-        "a: b: c",
-        "volume: /a\nvolume: /b",
-        "- a\n--- b\n- c\n---\n",
-    ] {
+    for file in ["watch: {", "a: b: c", "volume: /a\nvolume: /b", "- a\n--- b\n- c\n---\n"] {
         let problems = problems("", MINIMUM, file);
         let line = lines(&problems);
         assert!(line.starts_with("config: is not valid YAML: "), "{line}");
@@ -211,25 +201,14 @@ fn the_sample_with_everything_on_is_valid_whole_and_at_its_defaults() {
     if let Err(problems) = &outcome.config {
         panic!("{}", lines(problems));
     }
-    for row in TABLE
-        .iter()
-        .filter(|row| row.file.is_some() && row.name != "source")
-    {
+    for row in TABLE.iter().filter(|row| row.file.is_some() && row.name != "source") {
         let [line] = &printed(row.name, &outcome)[..] else {
             panic!("{}", row.name);
         };
-        assert!(
-            line.contains("from seedcar.yaml: "),
-            "{}: not in the sample: {line}",
-            row.name
-        );
+        assert!(line.contains("from seedcar.yaml: "), "{}: not in the sample: {line}", row.name);
         let default = row.default;
         if !default.is_empty() {
-            assert!(
-                line.starts_with(&format!("{default} from")),
-                "{}: {line}",
-                row.name
-            );
+            assert!(line.starts_with(&format!("{default} from")), "{}: {line}", row.name);
         } else if row.unit == Unit::Name && row.name == "backup-id" {
             assert!(line.starts_with(" from"), "{line}");
         }

@@ -69,20 +69,12 @@ fn node_disturbed(label: &[u8], parent: usize, change: &Change, kv: &Kv) -> bool
 fn is_only_child(kv: &Kv, label: &[u8], parent: usize) -> bool {
     let mut siblings = under(&kv.entries, &label[..parent]);
     let ends = [siblings.next(), siblings.next_back()];
-    ends.into_iter()
-        .flatten()
-        .all(|(key, _)| tree_key(key).starts_with(label))
+    ends.into_iter().flatten().all(|(key, _)| tree_key(key).starts_with(label))
 }
 
 fn nearest_node(kv: &Kv, search: &[u8]) -> Inner {
-    let before = kv
-        .entries
-        .range::<[u8], _>((Unbounded, Excluded(search)))
-        .next_back();
-    let after = kv
-        .entries
-        .range::<[u8], _>((Excluded(search), Unbounded))
-        .next();
+    let before = kv.entries.range::<[u8], _>((Unbounded, Excluded(search))).next_back();
+    let after = kv.entries.range::<[u8], _>((Excluded(search), Unbounded)).next();
     let same = kv.entries.get_key_value(search);
     let shared = [before, same, after]
         .into_iter()
@@ -93,23 +85,14 @@ fn nearest_node(kv: &Kv, search: &[u8]) -> Inner {
 
     let mut group = under(&kv.entries, &search[..shared]);
     let (Some((first, _)), true) = (group.next(), shared > 0) else {
-        return Inner::Node {
-            label: Vec::new(),
-            parent: 0,
-        };
+        return Inner::Node { label: Vec::new(), parent: 0 };
     };
     let last = group.next_back().map_or(first, |(key, _)| key);
     let mut label = tree_key(first);
     label.truncate(common(&label, &tree_key(last)));
 
-    let before = kv
-        .entries
-        .range::<[u8], _>((Unbounded, Excluded(first.as_slice())))
-        .next_back();
-    let after = kv
-        .entries
-        .range::<[u8], _>((Excluded(last.as_slice()), Unbounded))
-        .next();
+    let before = kv.entries.range::<[u8], _>((Unbounded, Excluded(first.as_slice()))).next_back();
+    let after = kv.entries.range::<[u8], _>((Excluded(last.as_slice()), Unbounded)).next();
     let parent = [before, after]
         .into_iter()
         .flatten()

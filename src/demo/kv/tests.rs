@@ -14,15 +14,9 @@ fn kv(keys: &[&str]) -> Kv {
 #[test]
 fn an_index_is_never_below_one() {
     let mut kv = Kv::new();
-    assert_eq!(
-        (kv.get("a").0, kv.prefix_index("a"), kv.prefix_index("")),
-        (1, 1, 1)
-    );
+    assert_eq!((kv.get("a").0, kv.prefix_index("a"), kv.prefix_index("")), (1, 1, 1));
     kv.put("a", Put::value("1"));
-    assert!(
-        kv.get("a").0 > 1,
-        "a query blocked at 1 sees the first write"
-    );
+    assert!(kv.get("a").0 > 1, "a query blocked at 1 sees the first write");
 }
 
 #[test]
@@ -44,11 +38,7 @@ fn a_prefix_keeps_its_index_through_a_tombstone_until_that_is_reaped() {
     kv.put("other", Put::value("2"));
     assert_eq!(kv.prefix_index("p/"), deleted);
     kv.reap_tombstones();
-    assert_eq!(
-        kv.prefix_index("p/"),
-        kv.get("p/a").0,
-        "the index has gone back"
-    );
+    assert_eq!(kv.prefix_index("p/"), kv.get("p/a").0, "the index has gone back");
 }
 
 #[test]
@@ -93,16 +83,8 @@ fn a_failed_transaction_leaves_the_table_as_it_was() {
         value: b"2".to_vec(),
         ..txn::Op::default()
     };
-    let failures = kv
-        .transact(&[op("set", "a"), op("get", "none")])
-        .unwrap_err();
-    assert_eq!(
-        failures
-            .iter()
-            .map(|failure| failure.op)
-            .collect::<Vec<_>>(),
-        [1]
-    );
+    let failures = kv.transact(&[op("set", "a"), op("get", "none")]).unwrap_err();
+    assert_eq!(failures.iter().map(|failure| failure.op).collect::<Vec<_>>(), [1]);
     assert_eq!(&*kv.get("a").1.unwrap().value, b"1");
     assert_eq!(kv.take_changes(), []);
 }
@@ -135,10 +117,7 @@ fn a_query_for_something_missing_sleeps_on_the_nearest_node() {
 
 /// What a query sees: two of these differ if it must be told.
 fn seen(kv: &Kv, prefix: &[u8]) -> (u64, Vec<(Vec<u8>, Entry)>) {
-    let list = kv
-        .list(prefix)
-        .map(|(key, entry)| (key.to_vec(), entry.clone()))
-        .collect();
+    let list = kv.list(prefix).map(|(key, entry)| (key.to_vec(), entry.clone())).collect();
     (kv.prefix_index(prefix), list)
 }
 

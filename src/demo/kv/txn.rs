@@ -40,15 +40,8 @@ pub struct Failure {
 
 /// Whether Consul treats the operations as a read, which is answered with other fields.
 pub fn reads_only(ops: &[Op]) -> bool {
-    const WRITES: [&str; 7] = [
-        "set",
-        "delete",
-        "delete-cas",
-        "delete-tree",
-        "cas",
-        "lock",
-        "unlock",
-    ];
+    const WRITES: [&str; 7] =
+        ["set", "delete", "delete-cas", "delete-tree", "cas", "lock", "unlock"];
     !ops.iter().any(|op| WRITES.contains(&op.verb.as_str()))
 }
 
@@ -60,16 +53,9 @@ impl Kv {
     /// # Errors
     /// Every operation that failed; the table is as before.
     pub fn transact(&mut self, ops: &[Op]) -> Result<Vec<Line>, Vec<Failure>> {
-        let empty = |(op, _)| Failure {
-            op,
-            what: "Must provide key".to_owned(),
-        };
-        let keyless: Vec<Failure> = ops
-            .iter()
-            .enumerate()
-            .filter(|(_, op)| op.key.is_empty())
-            .map(empty)
-            .collect();
+        let empty = |(op, _)| Failure { op, what: "Must provide key".to_owned() };
+        let keyless: Vec<Failure> =
+            ops.iter().enumerate().filter(|(_, op)| op.key.is_empty()).map(empty).collect();
         if !keyless.is_empty() {
             return Err(keyless);
         }
@@ -103,10 +89,7 @@ impl Kv {
             },
             "get-tree" => Ok(self
                 .list(&op.key)
-                .map(|(key, entry)| Line {
-                    key: key.to_vec(),
-                    entry: entry.clone(),
-                })
+                .map(|(key, entry)| Line { key: key.to_vec(), entry: entry.clone() })
                 .collect()),
             "delete" => {
                 self.remove(index, &op.key);
@@ -142,30 +125,18 @@ impl Kv {
     }
 
     fn set(&mut self, index: u64, op: &Op) -> Vec<Line> {
-        let put = Put {
-            value: op.value.clone(),
-            flags: op.flags,
-        };
+        let put = Put { value: op.value.clone(), flags: op.flags };
         self.write(index, &op.key, put, None);
         self.valueless(&op.key)
     }
 
     fn line(&self, key: &[u8]) -> Option<Line> {
         let entry = self.entries.get(key)?.clone();
-        Some(Line {
-            key: key.to_vec(),
-            entry,
-        })
+        Some(Line { key: key.to_vec(), entry })
     }
 
     fn valueless(&self, key: &[u8]) -> Vec<Line> {
-        let bare = |line: Line| Line {
-            entry: Entry {
-                value: [].into(),
-                ..line.entry
-            },
-            ..line
-        };
+        let bare = |line: Line| Line { entry: Entry { value: [].into(), ..line.entry }, ..line };
         self.line(key).map(bare).into_iter().collect()
     }
 

@@ -25,11 +25,7 @@ const CUT_DELAY: Duration = Duration::from_millis(20);
 impl Answer {
     /// An answer without any header of its own.
     pub(super) fn bare(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
+        Self { status, headers: Vec::new(), body: Vec::new() }
     }
 
     /// An answer of Consul's API: all of those vary by encoding.
@@ -39,19 +35,11 @@ impl Answer {
 
     pub(super) fn text(status: u16, text: impl Into<String>) -> Self {
         let body = text.into().into_bytes();
-        Self {
-            body,
-            ..Self::empty(status)
-        }
-        .header("Content-Type", "text/plain; charset=utf-8")
+        Self { body, ..Self::empty(status) }.header("Content-Type", "text/plain; charset=utf-8")
     }
 
     pub(super) fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            body: body.into(),
-            ..Self::empty(status)
-        }
-        .header("Content-Type", "application/json")
+        Self { body: body.into(), ..Self::empty(status) }.header("Content-Type", "application/json")
     }
 
     pub(super) fn header(mut self, name: &str, value: impl ToString) -> Self {
@@ -60,10 +48,7 @@ impl Answer {
     }
 
     pub(super) fn body(self, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            body: body.into(),
-            ..self
-        }
+        Self { body: body.into(), ..self }
     }
 
     /// The headers that come with data.
@@ -72,8 +57,7 @@ impl Answer {
     }
 
     pub(super) fn leader_known(self) -> Self {
-        self.header("X-Consul-Knownleader", "true")
-            .header("X-Consul-Lastcontact", 0)
+        self.header("X-Consul-Knownleader", "true").header("X-Consul-Lastcontact", 0)
     }
 
     /// Spoils the answer. Only [`Fault::CutBody`] must wait until it is sent.
@@ -127,15 +111,9 @@ impl Answer {
 impl From<&Fault> for Option<Answer> {
     fn from(fault: &Fault) -> Self {
         match fault {
-            Fault::Answer {
-                status,
-                headers,
-                body,
-            } => Some(Answer {
-                status: *status,
-                headers: headers.clone(),
-                body: body.clone(),
-            }),
+            Fault::Answer { status, headers, body } => {
+                Some(Answer { status: *status, headers: headers.clone(), body: body.clone() })
+            }
             _ => None,
         }
     }

@@ -64,46 +64,31 @@ impl Requests {
 
     /// Requests whose User-Agent contains this.
     pub fn from_agent(part: &str) -> Self {
-        Self {
-            agent: Some(part.to_owned()),
-            ..Self::default()
-        }
+        Self { agent: Some(part.to_owned()), ..Self::default() }
     }
 
     /// Only those whose path and query contain this.
     #[must_use]
     pub fn to(self, part: &str) -> Self {
-        Self {
-            target: Some(part.to_owned()),
-            ..self
-        }
+        Self { target: Some(part.to_owned()), ..self }
     }
 
     /// Only those whose path and query do not contain this.
     #[must_use]
     pub fn without(self, part: &str) -> Self {
-        Self {
-            without: Some(part.to_owned()),
-            ..self
-        }
+        Self { without: Some(part.to_owned()), ..self }
     }
 
     /// Only those with this method.
     #[must_use]
     pub fn method(self, method: &str) -> Self {
-        Self {
-            method: Some(method.to_owned()),
-            ..self
-        }
+        Self { method: Some(method.to_owned()), ..self }
     }
 
     /// Only the next `count` of them; afterwards the fault is gone.
     #[must_use]
     pub fn times(self, count: u32) -> Self {
-        Self {
-            left: Some(count),
-            ..self
-        }
+        Self { left: Some(count), ..self }
     }
 
     fn covers(&self, method: &str, target: &str, agent: &str) -> bool {
@@ -112,10 +97,7 @@ impl Requests {
         };
         contains(&self.agent, agent)
             && contains(&self.target, target)
-            && self
-                .without
-                .as_deref()
-                .is_none_or(|part| !target.contains(part))
+            && self.without.as_deref().is_none_or(|part| !target.contains(part))
             && self.method.as_deref().is_none_or(|wanted| wanted == method)
             && self.left != Some(0)
     }
@@ -126,21 +108,13 @@ impl Requests {
 impl Fault {
     /// A fixed answer with a plain text and no further headers.
     pub fn status(status: u16, text: &str) -> Self {
-        Self::Answer {
-            status,
-            headers: Vec::new(),
-            body: text.into(),
-        }
+        Self::Answer { status, headers: Vec::new(), body: text.into() }
     }
 
     /// 429 with a `Retry-After` of so many seconds.
     pub fn too_many_requests(retry_after_s: u64) -> Self {
         let headers = vec![("Retry-After".to_owned(), retry_after_s.to_string())];
-        Self::Answer {
-            status: 429,
-            headers,
-            body: Vec::new(),
-        }
+        Self::Answer { status: 429, headers, body: Vec::new() }
     }
 
     /// What a server says that knows no leader, at once instead of after seven seconds.
@@ -165,8 +139,7 @@ impl Default for Faults {
 impl Faults {
     /// Turns one fault on, in addition to those that are.
     pub fn add(&self, requests: Requests, fault: Fault) {
-        self.0
-            .send_modify(|rules| rules.push(Rule { requests, fault }));
+        self.0.send_modify(|rules| rules.push(Rule { requests, fault }));
     }
 
     /// Turns all faults off.
@@ -184,9 +157,7 @@ impl Faults {
     pub(super) fn judge(&self, method: &str, target: &str, agent: &str) -> Vec<Fault> {
         let mut hit = Vec::new();
         self.0.send_if_modified(|rules| {
-            for rule in rules
-                .iter_mut()
-                .filter(|rule| rule.requests.covers(method, target, agent))
+            for rule in rules.iter_mut().filter(|rule| rule.requests.covers(method, target, agent))
             {
                 rule.requests.left = rule.requests.left.map(|left| left - 1);
                 hit.push(rule.fault.clone());

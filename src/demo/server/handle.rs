@@ -66,15 +66,7 @@ impl KvHandle {
 
     /// Stores a value with flags.
     pub fn put_flags(&self, key: &str, value: impl Into<Vec<u8>>, flags: u64) {
-        self.change(|kv| {
-            kv.put(
-                key,
-                Put {
-                    value: value.into(),
-                    flags,
-                },
-            )
-        });
+        self.change(|kv| kv.put(key, Put { value: value.into(), flags }));
     }
 
     /// Deletes one key.

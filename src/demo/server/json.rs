@@ -9,9 +9,7 @@ use crate::demo::kv::txn::{Failure, Line};
 /// The answer of a list or single-key query.
 pub(super) fn entries<'a>(entries: impl Iterator<Item = (&'a [u8], &'a Entry)>) -> Vec<u8> {
     let mut out = Vec::new();
-    array(&mut out, entries, |out, (key, value)| {
-        entry(out, key, value)
-    });
+    array(&mut out, entries, |out, (key, value)| entry(out, key, value));
     out
 }
 

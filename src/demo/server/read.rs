@@ -43,29 +43,15 @@ impl Query {
             }
             Self::List { prefix } => {
                 let list = kv.list(prefix).take_while(|_| !hidden);
-                let list: Vec<_> = list
-                    .map(|(key, entry)| (key.to_vec(), entry.clone()))
-                    .collect();
-                let what = if list.is_empty() {
-                    What::Missing
-                } else {
-                    What::Entries(list)
-                };
+                let list: Vec<_> = list.map(|(key, entry)| (key.to_vec(), entry.clone())).collect();
+                let what = if list.is_empty() { What::Missing } else { What::Entries(list) };
                 (kv.prefix_index(prefix), what)
             }
             Self::Keys { prefix, separator } => {
-                let names = if hidden {
-                    Vec::new()
-                } else {
-                    kv.keys(prefix, separator)
-                };
+                let names = if hidden { Vec::new() } else { kv.keys(prefix, separator) };
                 // The root is never missing.
                 let missing = names.is_empty() && !prefix.is_empty();
-                let what = if missing {
-                    What::Missing
-                } else {
-                    What::Names(names)
-                };
+                let what = if missing { What::Missing } else { What::Names(names) };
                 (kv.prefix_index(prefix), what)
             }
         };

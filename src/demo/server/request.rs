@@ -38,11 +38,7 @@ impl Target {
             let value = unescape(value.as_bytes(), true).ok_or(BadTarget::Query)?;
             params.push((name, value));
         }
-        Ok(Self {
-            path,
-            raw_query: query.map(str::to_owned),
-            params,
-        })
+        Ok(Self { path, raw_query: query.map(str::to_owned), params })
     }
 
     /// Whether a parameter is there, with any value: `recurse=false` recurses too.
@@ -92,9 +88,7 @@ impl Target {
                 || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
                     | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e000}'..='\u{f8ff}')
         };
-        self.path
-            .utf8_chunks()
-            .any(|chunk| chunk.valid().chars().any(bad))
+        self.path.utf8_chunks().any(|chunk| chunk.valid().chars().any(bad))
     }
 
     /// The index and wait of a blocking query, or Consul's complaint about them.
@@ -142,13 +136,9 @@ fn go_duration(text: &str) -> Option<Duration> {
     }
     let mut seconds = 0.0;
     while !rest.is_empty() {
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, tail) = rest.split_at(end);
-        let end = tail
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(tail.len());
+        let end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(end);
         seconds += number.parse::<f64>().ok()? * unit_seconds(unit)?;
         rest = tail;
@@ -231,13 +221,7 @@ mod tests {
 
     #[test]
     fn a_wait_of_zero_is_the_default_and_a_huge_one_is_capped() {
-        let wait = |query| {
-            Target::parse("/v1/kv/a", Some(query))
-                .unwrap()
-                .blocking()
-                .unwrap()
-                .1
-        };
+        let wait = |query| Target::parse("/v1/kv/a", Some(query)).unwrap().blocking().unwrap().1;
         assert_eq!(wait("index=1&wait=0s"), WAIT_DEFAULT);
         assert_eq!(wait("index=1"), WAIT_DEFAULT);
         assert_eq!(wait("index=1&wait=1400s"), WAIT_MAX);
@@ -246,10 +230,7 @@ mod tests {
     #[test]
     fn unclean_paths_are_redirected_with_their_query() {
         let redirect = |path, query| Target::parse(path, query).unwrap().redirect();
-        assert_eq!(
-            redirect("/v1/kv/a//b", Some("recurse")),
-            Some("/v1/kv/a/b?recurse".into())
-        );
+        assert_eq!(redirect("/v1/kv/a//b", Some("recurse")), Some("/v1/kv/a/b?recurse".into()));
         assert_eq!(redirect("/v1/kv/%2e%2e/a", None), Some("/v1/a".into()));
         assert_eq!(redirect("/v1/kv", None), Some("/v1/kv/".into()));
         assert_eq!(redirect("/v1/kv/a%2Fb/", None), None);

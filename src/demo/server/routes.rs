@@ -45,24 +45,14 @@ pub(super) async fn answer(
         Err(BadTarget::Path) => return Answer::text(400, "400 Bad Request"),
         Err(BadTarget::Query) => return Answer::empty(500),
     };
-    let length = head
-        .headers
-        .get("content-length")
-        .and_then(|v| v.to_str().ok()?.parse().ok());
+    let length = head.headers.get("content-length").and_then(|v| v.to_str().ok()?.parse().ok());
     if target.unprintable() {
         return Answer::bare(400);
     }
     if let Some(location) = target.redirect() {
         return moved(&head.method, &location);
     }
-    let asked = Asked {
-        method: head.method,
-        target,
-        length,
-        body,
-        kv,
-        faults,
-    };
+    let asked = Asked { method: head.method, target, length, body, kv, faults };
     asked.answer(leader).await
 }
 
@@ -147,10 +137,7 @@ impl Asked<'_> {
     }
 
     fn key(&self) -> &[u8] {
-        self.target
-            .path
-            .strip_prefix(b"/v1/kv/")
-            .unwrap_or_default()
+        self.target.path.strip_prefix(b"/v1/kv/").unwrap_or_default()
     }
 
     fn named_key(&self) -> Result<Vec<u8>, Answer> {
@@ -171,9 +158,9 @@ impl Asked<'_> {
     fn number(&self, name: &str) -> Result<Option<u64>, Answer> {
         match self.target.has(name) {
             false => Ok(None),
-            true => go_uint(&self.target.text(name))
-                .map(Some)
-                .map_err(|text| Answer::text(500, text)),
+            true => {
+                go_uint(&self.target.text(name)).map(Some).map_err(|text| Answer::text(500, text))
+            }
         }
     }
 
@@ -181,14 +168,9 @@ impl Asked<'_> {
         let key = self.key().to_vec();
         if self.target.has("keys") {
             let separators = [self.target.get("separator"), self.target.get("seperator")];
-            let separator = separators
-                .into_iter()
-                .find(|separator| !separator.is_empty());
+            let separator = separators.into_iter().find(|separator| !separator.is_empty());
             let separator = separator.unwrap_or_default().to_vec();
-            return Ok(Query::Keys {
-                prefix: key,
-                separator,
-            });
+            return Ok(Query::Keys { prefix: key, separator });
         }
         if self.target.has("recurse") {
             return Ok(Query::List { prefix: key });
@@ -204,10 +186,7 @@ impl Asked<'_> {
         if hidden && matches!(query, Query::One { .. }) {
             return Err(Answer::text(403, "Permission denied"));
         }
-        let (index, wait) = self
-            .target
-            .blocking()
-            .map_err(|text| Answer::text(400, text))?;
+        let (index, wait) = self.target.blocking().map_err(|text| Answer::text(400, text))?;
         let wait = wait + wait.mul_f64(fastrand::f64() / 16.0);
         let until = tokio::time::Instant::now() + wait;
         loop {
@@ -257,11 +236,7 @@ impl Asked<'_> {
     fn delete(&self) -> Result<Answer, Answer> {
         self.no_conflict(&["cas", "recurse"])?;
         let recurse = self.target.has("recurse");
-        let key = if recurse {
-            self.key().to_vec()
-        } else {
-            self.named_key()?
-        };
+        let key = if recurse { self.key().to_vec() } else { self.named_key()? };
         let cas = self.number("cas")?;
         let deleted = self.kv.change(|kv| match cas {
             _ if recurse => {
@@ -293,20 +268,14 @@ impl Asked<'_> {
         }
         let status = if outcome.is_ok() { 200 } else { 409 };
         let answer = Answer::json(status, json::transaction(&outcome, read_only));
-        Ok(if read_only {
-            answer.leader_known()
-        } else {
-            answer
-        })
+        Ok(if read_only { answer.leader_known() } else { answer })
     }
 
     async fn snapshot(mut self) -> Result<Answer, Answer> {
         if self.method == Method::GET {
             let kv = self.kv.snapshot();
             let answer = Answer::empty(200).header("Content-Type", "application/x-gzip");
-            return Ok(answer
-                .at_index(kv.table_index())
-                .body(snapshot::encode(&kv)));
+            return Ok(answer.at_index(kv.table_index()).body(snapshot::encode(&kv)));
         }
         let body = self.take_chunked().await?;
         match snapshot::decode(&body) {
@@ -369,9 +338,7 @@ impl Asked<'_> {
 
     async fn take_chunked(&mut self) -> Result<Bytes, Answer> {
         let body = std::mem::take(&mut self.body);
-        to_bytes(body, MAX_CHUNKED)
-            .await
-            .map_err(|error| Answer::text(500, error.to_string()))
+        to_bytes(body, MAX_CHUNKED).await.map_err(|error| Answer::text(500, error.to_string()))
     }
 }
 
@@ -381,21 +348,12 @@ fn operations(body: &[u8]) -> Result<Vec<Op>, String> {
     let parsed: Option<Vec<Value>> =
         serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let fields = parsed.unwrap_or_default();
-    fields
-        .iter()
-        .filter_map(|op| field(op, "KV"))
-        .map(operation)
-        .collect()
+    fields.iter().filter_map(|op| field(op, "KV")).map(operation).collect()
 }
 
 fn field<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
     let named = |(key, _): &(&String, &Value)| key.eq_ignore_ascii_case(name);
-    object
-        .as_object()?
-        .iter()
-        .find(named)
-        .map(|(_, value)| value)
-        .filter(|v| !v.is_null())
+    object.as_object()?.iter().find(named).map(|(_, value)| value).filter(|v| !v.is_null())
 }
 
 fn operation(kv: &Value) -> Result<Op, String> {
@@ -406,16 +364,12 @@ fn operation(kv: &Value) -> Result<Op, String> {
     };
     let number = |name| match field(kv, name) {
         None => Ok(0),
-        Some(value) => value
-            .as_u64()
-            .ok_or_else(|| format!("{name}: not an index: {value}")),
+        Some(value) => value.as_u64().ok_or_else(|| format!("{name}: not an index: {value}")),
     };
     Ok(Op {
         verb: text("Verb")?,
         key: text("Key")?.into_bytes(),
-        value: STANDARD
-            .decode(text("Value")?)
-            .map_err(|error| error.to_string())?,
+        value: STANDARD.decode(text("Value")?).map_err(|error| error.to_string())?,
         flags: number("Flags")?,
         index: number("Index")?,
     })

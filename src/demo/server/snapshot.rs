@@ -36,14 +36,8 @@ pub(super) fn encode(kv: &Kv) -> Vec<u8> {
         format: FORMAT.to_owned(),
         commit: kv.commit(),
         table_index,
-        entries: kv
-            .entries()
-            .map(|(key, entry)| Row::new(key, entry))
-            .collect(),
-        tombstones: tombstones
-            .iter()
-            .map(|(key, index)| (STANDARD.encode(key), *index))
-            .collect(),
+        entries: kv.entries().map(|(key, entry)| Row::new(key, entry)).collect(),
+        tombstones: tombstones.iter().map(|(key, index)| (STANDARD.encode(key), *index)).collect(),
     };
     // Numbers, strings and lists of them always serialize.
     serde_json::to_vec(&file).unwrap_or_default()
@@ -54,23 +48,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Kv, String> {
     if file.format != FORMAT {
         return Err(format!("unknown format {:?}", file.format));
     }
-    let entries = file
-        .entries
-        .into_iter()
-        .map(Row::parts)
-        .collect::<Result<_, _>>()?;
+    let entries = file.entries.into_iter().map(Row::parts).collect::<Result<_, _>>()?;
     let tombstone = |(key, index): (String, u64)| Ok((bytes_of(&key)?, index));
-    let tombstones = file
-        .tombstones
-        .into_iter()
-        .map(tombstone)
-        .collect::<Result<BTreeMap<_, _>, String>>()?;
-    Ok(Kv::from_parts(
-        file.commit,
-        file.table_index,
-        entries,
-        tombstones,
-    ))
+    let tombstones =
+        file.tombstones.into_iter().map(tombstone).collect::<Result<BTreeMap<_, _>, String>>()?;
+    Ok(Kv::from_parts(file.commit, file.table_index, entries, tombstones))
 }
 
 // === impl Row ===

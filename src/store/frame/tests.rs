@@ -2,10 +2,7 @@ use super::*;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-const LIMITS: Limits = Limits {
-    max_bytes: 1 << 20,
-    max_keys: 1000,
-};
+const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_keys: 1000 };
 
 fn snapshot(entries: Vec<Entry>) -> Snapshot {
     Snapshot::new(7, entries.into_iter().map(Arc::new).collect()).unwrap()
@@ -37,10 +34,7 @@ fn small() -> Vec<u8> {
 fn read(bytes: &[u8]) -> Result<(Header, Snapshot), Damage> {
     let decoded = decode(bytes, bytes.len() as u64, LIMITS);
     let checked = check(bytes, bytes.len() as u64, LIMITS);
-    assert_eq!(
-        checked,
-        decoded.as_ref().map(|d| d.0.clone()).map_err(|e| *e)
-    );
+    assert_eq!(checked, decoded.as_ref().map(|d| d.0.clone()).map_err(|e| *e));
     decoded
 }
 
@@ -71,12 +65,7 @@ fn body(bytes: &[u8]) -> usize {
 }
 
 fn entry_strategy() -> impl Strategy<Value = (Vec<u8>, u64, u64, u64)> {
-    (
-        vec(any::<u8>(), 0..50),
-        any::<u64>(),
-        any::<u64>(),
-        any::<u64>(),
-    )
+    (vec(any::<u8>(), 0..50), any::<u64>(), any::<u64>(), any::<u64>())
 }
 
 proptest! {
@@ -195,10 +184,7 @@ fn a_newer_version_is_refused_as_such() {
     let version = |n: u32| forged(small(), |b| b[8..12].copy_from_slice(&n.to_le_bytes()));
     assert_eq!(refused(&version(2)), Damage::FutureVersion(2));
     assert_eq!(refused(&version(u32::MAX)), Damage::FutureVersion(u32::MAX));
-    assert_eq!(
-        refused(&version(0)),
-        Damage::Header("names format version 0")
-    );
+    assert_eq!(refused(&version(0)), Damage::Header("names format version 0"));
     assert!(!Damage::FutureVersion(2).is_certain());
 }
 
@@ -210,13 +196,8 @@ fn fields_of_a_later_release_are_ignored() {
     json["colour"] = "blue".into();
     let json = serde_json::to_vec(&json).unwrap();
     let bytes = forged(Vec::from([0; 32]), |bytes| {
-        *bytes = [
-            &MAGIC[..],
-            &1u32.to_le_bytes(),
-            &(json.len() as u32).to_le_bytes(),
-            &json,
-        ]
-        .concat();
+        *bytes =
+            [&MAGIC[..], &1u32.to_le_bytes(), &(json.len() as u32).to_le_bytes(), &json].concat();
     });
     assert_eq!(read(&bytes).unwrap().0, header);
 }
@@ -236,10 +217,7 @@ fn a_forged_header_is_caught_by_the_content() {
 #[test]
 fn keys_must_rise() {
     let pair = |first: &str, second: &str| {
-        let snapshot = snapshot(vec![
-            Entry::new("a", b"", 0, 0, 0),
-            Entry::new("b", b"", 0, 0, 0),
-        ]);
+        let snapshot = snapshot(vec![Entry::new("a", b"", 0, 0, 0), Entry::new("b", b"", 0, 0, 0)]);
         forged(encoded(&header("", &snapshot), &snapshot), |bytes| {
             let at = body(bytes) + 32;
             bytes[at] = first.as_bytes()[0];
@@ -247,22 +225,13 @@ fn keys_must_rise() {
         })
     };
     assert!(read(&pair("a", "b")).is_ok());
-    assert_eq!(
-        refused(&pair("b", "a")),
-        Damage::Entry("is not in key order")
-    );
-    assert_eq!(
-        refused(&pair("a", "a")),
-        Damage::Entry("is not in key order")
-    );
+    assert_eq!(refused(&pair("b", "a")), Damage::Entry("is not in key order"));
+    assert_eq!(refused(&pair("a", "a")), Damage::Entry("is not in key order"));
     let not_utf8 = forged(small(), |bytes| {
         let at = body(bytes) + 32;
         bytes[at] = 0xFF;
     });
-    assert_eq!(
-        refused(&not_utf8),
-        Damage::Entry("has a key that is not UTF-8")
-    );
+    assert_eq!(refused(&not_utf8), Damage::Entry("has a key that is not UTF-8"));
 }
 
 /// The most address space this process ever had, in KiB. A lying length that is believed shows here
@@ -284,16 +253,11 @@ fn lying_lengths_are_refused_and_cost_no_memory() {
     assert_eq!(refused(&lie(entry + 4)), Damage::Counts);
     let both = |bytes: u64| with_header(|h| (h.keys, h.bytes) = (1, bytes));
     assert_eq!(refused(&both(u64::MAX)), Damage::Truncated);
-    assert_eq!(
-        refused(&with_header(|h| h.keys = u64::MAX)),
-        Damage::Truncated
-    );
+    assert_eq!(refused(&with_header(|h| h.keys = u64::MAX)), Damage::Truncated);
     // The header leaves room for the value that the file does not hold.
     let roomy = with_header(|h| h.bytes = 30);
     let at = body(&roomy) + 4;
-    let roomy = forged(roomy, |b| {
-        b[at..at + 4].copy_from_slice(&30u32.to_le_bytes())
-    });
+    let roomy = forged(roomy, |b| b[at..at + 4].copy_from_slice(&30u32.to_le_bytes()));
     assert_eq!(refused(&roomy), Damage::Truncated);
     assert!(peak() - before < 1 << 20, "{} KiB more", peak() - before);
 }
@@ -302,10 +266,7 @@ fn lying_lengths_are_refused_and_cost_no_memory() {
 fn limits_are_kept_before_anything_is_read() {
     let bytes = small();
     let tight = |max_bytes, max_keys| {
-        let limits = Limits {
-            max_bytes,
-            max_keys,
-        };
+        let limits = Limits { max_bytes, max_keys };
         decode(&bytes[..], bytes.len() as u64, limits).map(|_| ())
     };
     assert_eq!(tight(9, 2), Ok(()));
@@ -315,14 +276,7 @@ fn limits_are_kept_before_anything_is_read() {
     let (max, size) = (LIMITS.file_bytes(), LIMITS.file_bytes() + 1);
     let nothing_is_read = std::io::empty();
     let found = decode(nothing_is_read, size, LIMITS).map(|_| ());
-    assert_eq!(
-        found,
-        Err(Damage::Oversize {
-            what: "file bytes",
-            found: size,
-            max
-        })
-    );
+    assert_eq!(found, Err(Damage::Oversize { what: "file bytes", found: size, max }));
 }
 
 #[test]

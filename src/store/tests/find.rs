@@ -94,11 +94,7 @@ fn with_no_valid_one_every_reason_is_given() {
     let bad: Vec<_> = (0..3).map(|n| b.put_damaged(n)).collect();
     let found = b.store.newest(&id()).unwrap();
     assert!(found.best.is_none());
-    let expected: Vec<_> = bad
-        .iter()
-        .rev()
-        .map(|n| (n.as_str(), Damage::Checksum))
-        .collect();
+    let expected: Vec<_> = bad.iter().rev().map(|n| (n.as_str(), Damage::Checksum)).collect();
     assert_eq!(whys(&found), expected);
 }
 
@@ -161,11 +157,7 @@ fn nothing_but_a_regular_file_is_read() {
     at_once(move || {
         let found = b.store.newest(&id()).unwrap();
         assert_eq!(value(found.best.as_ref().unwrap()), "good");
-        let mut refused: Vec<_> = found
-            .refused
-            .iter()
-            .map(|r| (r.name.clone(), r.why))
-            .collect();
+        let mut refused: Vec<_> = found.refused.iter().map(|r| (r.name.clone(), r.why)).collect();
         refused.sort_by(|a, b| a.0.cmp(&b.0));
         assert_eq!(refused, expected);
         for (name, why) in &expected {
@@ -173,10 +165,7 @@ fn nothing_but_a_regular_file_is_read() {
         }
         assert_eq!(b.store.list(None).unwrap().len(), expected.len() + 1);
         b.write("next", 20).unwrap();
-        assert!(
-            expected.iter().all(|(name, _)| b.has(name)),
-            "none is moved"
-        );
+        assert!(expected.iter().all(|(name, _)| b.has(name)), "none is moved");
     });
 }
 
@@ -316,15 +305,7 @@ fn a_name_cannot_lead_out_of_the_directory() {
     let outside = tempfile::NamedTempFile::new().unwrap();
     let name = b.put("x", 1);
     let absolute = outside.path().to_str().unwrap().to_owned();
-    for path in [
-        "",
-        ".",
-        "..",
-        "./x",
-        &format!("../{name}"),
-        &absolute,
-        "a\0b",
-    ] {
+    for path in ["", ".", "..", "./x", &format!("../{name}"), &absolute, "a\0b"] {
         assert_eq!(b.store.read(path).unwrap_err(), Damage::Name, "{path:?}");
     }
     assert_eq!(b.store.read("missing").unwrap_err(), Damage::Gone);
@@ -339,11 +320,7 @@ fn a_listing_names_everything_the_newest_first() {
     let theirs = b.put_for(&foreign(), "theirs", 3);
     let bad = b.put_damaged(9);
     let aside = name::damaged(&b.put("aside", 9));
-    std::fs::rename(
-        b.path(aside.strip_suffix(".damaged").unwrap()),
-        b.path(&aside),
-    )
-    .unwrap();
+    std::fs::rename(b.path(aside.strip_suffix(".damaged").unwrap()), b.path(&aside)).unwrap();
     let temporary = name::temporary(&id().stem());
     std::fs::write(b.path(&temporary), "half").unwrap();
     std::fs::write(b.path("lost+found"), "").unwrap();
@@ -367,11 +344,7 @@ fn a_listing_names_everything_the_newest_first() {
     assert_eq!(states[2], (older, "valid"));
     let mut rest = states[3..].to_vec();
     rest.sort();
-    let mut expected = [
-        (bad, "checksum"),
-        (aside, "aside"),
-        (temporary, "temporary"),
-    ];
+    let mut expected = [(bad, "checksum"), (aside, "aside"), (temporary, "temporary")];
     expected.sort();
     assert_eq!(rest, expected);
     let all = b.store.list(None).unwrap();
@@ -381,17 +354,10 @@ fn a_listing_names_everything_the_newest_first() {
 #[test]
 fn a_directory_that_is_none_is_said() {
     let b = bench();
-    let open = |path: PathBuf| {
-        Store::open(&path, Access::Read, LIMITS)
-            .map(|_| ())
-            .unwrap_err()
-    };
+    let open = |path: PathBuf| Store::open(&path, Access::Read, LIMITS).map(|_| ()).unwrap_err();
     let missing = open(b.path("missing"));
     assert_eq!(missing.kind(), Kind::Missing);
-    assert!(
-        missing.to_string().contains("missing: No such file"),
-        "{missing}"
-    );
+    assert!(missing.to_string().contains("missing: No such file"), "{missing}");
     let file = b.put("x", 1);
     assert_eq!(open(b.path(&file)).kind(), Kind::Io);
 }

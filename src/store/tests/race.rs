@@ -18,11 +18,7 @@ struct Cluster {
 
 impl Cluster {
     fn new(identity: Identity) -> Arc<Self> {
-        Arc::new(Self {
-            identity,
-            clock: AtomicI64::new(1),
-            safe: AtomicI64::new(0),
-        })
+        Arc::new(Self { identity, clock: AtomicI64::new(1), safe: AtomicI64::new(0) })
     }
 
     /// One replica: writes, and now and then dies in the middle of it.
@@ -64,10 +60,7 @@ impl Cluster {
             let found = store.newest(&self.identity).unwrap();
             assert!(found.refused.is_empty(), "{:?}", found.refused);
             let best = found.best.map(|b| b.header.confirmed);
-            assert!(
-                safe == 0 || best >= Some(at(safe)),
-                "{best:?} but {safe} was safe"
-            );
+            assert!(safe == 0 || best >= Some(at(safe)), "{best:?} but {safe} was safe");
         }
     }
 }
@@ -97,15 +90,10 @@ fn writers_that_die_anywhere_never_lose_the_newest_good_one() {
     }
     for cluster in &clusters {
         let end = cluster.clock.load(Ordering::SeqCst) + 1;
-        let written = b
-            .store
-            .write(&cluster.identity, &content("end"), at(end), "");
+        let written = b.store.write(&cluster.identity, &content("end"), at(end), "");
         assert!(written.unwrap().untidy.is_none());
     }
     let names = b.names();
     assert!(names.len() <= 2 * 8, "{names:#?}");
-    assert!(
-        names.iter().all(|n| name::class(n) == Some(Class::Backup)),
-        "{names:#?}"
-    );
+    assert!(names.iter().all(|n| name::class(n) == Some(Class::Backup)), "{names:#?}");
 }

@@ -137,16 +137,7 @@ fn a_file_that_comes_back_wrong_is_removed_and_nothing_is_pruned() {
         Ok(())
     }));
     let error = b.write("new", 20).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Verify {
-                why: Damage::Checksum,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Verify { why: Damage::Checksum, .. }), "{error}");
     assert_eq!(error.kind(), Kind::Damaged);
     let mut names = old.clone();
     names.sort();
@@ -181,15 +172,8 @@ fn a_kill_at_any_step_leaves_the_old_or_the_new_state_and_the_next_run_works() {
         }));
         catch_unwind(AssertUnwindSafe(|| b.write("new", 8))).unwrap_err();
         b.store = open(b.dir.path());
-        let expected: &[&str] = if kill > acknowledged {
-            &["new"]
-        } else {
-            &["old", "new"]
-        };
-        assert!(
-            expected.contains(&b.newest().as_str()),
-            "kill {kill} of {steps:?}"
-        );
+        let expected: &[&str] = if kill > acknowledged { &["new"] } else { &["old", "new"] };
+        assert!(expected.contains(&b.newest().as_str()), "kill {kill} of {steps:?}");
         b.write("next", 9).unwrap();
         assert_eq!(b.newest(), "next");
         for name in b.names() {
@@ -207,10 +191,7 @@ fn unchanged_content_is_read_back_and_made_durable_but_not_written() {
     let steps = trace(&mut b.store);
     let again = b.write("v", HOUR - 1).unwrap();
     assert!(!again.new && again.newest);
-    assert_eq!(
-        (again.sound.name, b.names()),
-        (name.clone(), vec![name.clone()])
-    );
+    assert_eq!((again.sound.name, b.names()), (name.clone(), vec![name.clone()]));
     // Whoever wrote it may have died between its rename and its sync of the directory.
     assert!(steps.lock().unwrap().contains(&Op::SyncDir));
     assert!(!steps.lock().unwrap().contains(&Op::Create));
@@ -307,11 +288,7 @@ fn what_need_not_be_kept_goes_and_the_files_of_others_stay() {
     let written = b.write("new", 6).unwrap();
     assert!(written.untidy.is_none() && written.refused.is_empty());
     let gone: Vec<_> = old.iter().map(|n| !b.has(n)).collect();
-    assert_eq!(
-        gone,
-        [false, true, true, true, false, false],
-        "the oldest is to grow an hour old"
-    );
+    assert_eq!(gone, [false, true, true, true, false, false], "the oldest is to grow an hour old");
     let mut all = theirs.iter().chain([&bad, &temporary, &guest]);
     assert!(all.all(|name| b.has(name)) && b.has("seedcar-renamed.backup"));
 }
@@ -371,8 +348,7 @@ fn left_over_temporaries_go_after_an_hour_by_the_volumes_clock() {
     };
     let (old, young, ahead) = (make(true), make(false), make(false));
     let file = File::options().append(true).open(b.path(&ahead)).unwrap();
-    file.set_modified(SystemTime::now() + Duration::from_secs(9999))
-        .unwrap();
+    file.set_modified(SystemTime::now() + Duration::from_secs(9999)).unwrap();
     b.write("v", 1).unwrap();
     assert!(!b.has(&old) && b.has(&young) && b.has(&ahead));
 }
@@ -395,22 +371,14 @@ fn a_failed_tidying_is_said_but_the_backup_counts() {
 #[test]
 fn a_snapshot_no_reader_would_take_is_not_written() {
     let b = bench();
-    let limits = Limits {
-        max_bytes: 3,
-        max_keys: 1,
-    };
+    let limits = Limits { max_bytes: 3, max_keys: 1 };
     let store = Store::open(b.dir.path(), Access::Write, limits).unwrap();
     let write = |v: &str, prefix: String| {
         let identity = Identity { prefix, ..id() };
-        store
-            .write(&identity, &content(v), at(1), "")
-            .map_err(|e| e.kind())
+        store.write(&identity, &content(v), at(1), "").map_err(|e| e.kind())
     };
     assert_eq!(write("four", "a/".into()).unwrap_err(), Kind::TooLarge);
-    assert_eq!(
-        write("abc", "a".repeat(70_000)).unwrap_err(),
-        Kind::TooLarge
-    );
+    assert_eq!(write("abc", "a".repeat(70_000)).unwrap_err(), Kind::TooLarge);
     assert!(b.names().is_empty());
     write("abc", "a/".into()).unwrap();
 }

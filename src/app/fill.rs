@@ -1,0 +1,81 @@
+//! Filling the volume: every source at once, then the wait until the files are there.
+
+use super::*;
+
+impl App {
+    /// Reads the backup volume on a thread of its own: it may hang, and then only that thread does.
+    /// While it does no second one is started, however often the seed is tried.
+    fn look_for_backups(self: &Arc<Self>) -> std::io::Result<Option<Findings>> {
+        let Some(setup) = self.keeper_setup() else {
+            return Ok(None);
+        };
+        let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(findings) = looking.as_ref().filter(|f| is_looking(f)) {
+            return Ok(Some(findings.clone()));
+        }
+        let (found, findings) = watch::channel(None);
+        *looking = Some(findings.clone());
+        let app = self.clone();
+        std::thread::Builder::new().name("backups".to_owned()).spawn(move || {
+            let _ = found.send(Some(Arc::new(keeper::look(&setup, &app.board))));
+        })?;
+        Ok(Some(findings))
+    }
+
+    /// Fills every source and waits until the files are there.
+    pub(super) async fn fill_and_show(self: &Arc<Self>) -> Result<Vec<(String, Filled)>, Unseeded> {
+        let timeout = self.config.seed_timeout;
+        let opened = tokio::time::timeout(timeout, self.volume_is_open()).await;
+        opened.map_err(|_| self.volume_unusable()).flatten()?;
+        let filled = self.fill().await?;
+        // A volume that takes the content takes it in milliseconds; one that does not has said why.
+        let shown = tokio::time::timeout(timeout, self.is_shown()).await;
+        shown.map_err(|_| self.volume_unusable()).flatten()?;
+        Ok(filled)
+    }
+
+    pub(super) async fn fill(self: &Arc<Self>) -> Result<Vec<(String, Filled)>, Unseeded> {
+        let backups = self.look_for_backups().map_err(internal)?;
+        let one = |source: &Source| Seed {
+            source: source.clone(),
+            client: self.client(Mechanism::Seed),
+            started: sys::now(),
+            timeout: self.config.seed_timeout,
+            backups: backups.clone(),
+        };
+        let seeds: Vec<_> = self.sources.iter().map(one).collect();
+        let filled = join_all(seeds.iter().map(Seed::run)).await;
+        let filled = filled.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let took = sys::now().since(self.started);
+        self.board.update(|state| {
+            for (source, filled) in state.sources.iter_mut().zip(&filled) {
+                source.seed = (*filled != Filled::Kept).then(|| (Origin::from(filled), took));
+            }
+        });
+        Ok(self.sources.iter().map(|s| s.name.clone()).zip(filled).collect())
+    }
+
+    /// Returns once the volume is open; at once with the reason where waiting will not help.
+    async fn volume_is_open(&self) -> Result<(), Unseeded> {
+        self.board_shows(|state| state.opened, |_| true).await
+    }
+
+    /// Returns once every source has something published and nothing waits.
+    async fn is_shown(&self) -> Result<(), Unseeded> {
+        let shown = || self.inbox.slots.is_idle();
+        self.board_shows(|state| state.seeded && shown(), |kind| kind != "blocked").await
+    }
+
+    pub(super) fn volume_unusable(&self) -> Unseeded {
+        let error = self.board.read(|s| s.volume_error.as_ref().map(|e| e.text.clone()));
+        let text = error.unwrap_or_else(|| {
+            format!("volume {}: it does not answer", self.config.volume.display())
+        });
+        Unseeded { exit: Exit::Volume, text }
+    }
+}
+
+/// Nothing is found yet, and the thread that looks is alive.
+fn is_looking(findings: &Findings) -> bool {
+    findings.borrow().is_none() && findings.has_changed().is_ok()
+}

@@ -1,0 +1,198 @@
+//! The sidecar's threads: what runs, and in which order it is started and stopped.
+
+use super::*;
+
+/// The sidecar with its address bound, before any thread runs.
+pub struct Bound {
+    app: Arc<App>,
+    listener: TcpListener,
+    /// The address that was really bound.
+    pub address: SocketAddr,
+}
+
+impl App {
+    /// Binds the admin port, so that a taken one is known before anything else happens.
+    pub fn bind(self: Arc<Self>) -> std::io::Result<Bound> {
+        let listener = admin::bind(self.config.http, !self.config.http_explicit)?;
+        let address = listener.local_addr()?;
+        Ok(Bound { app: self, listener, address })
+    }
+}
+
+// === impl Bound ===
+
+impl Bound {
+    /// Runs the sidecar until a signal ends it.
+    pub fn run(self) -> std::io::Result<()> {
+        let app = self.app.clone();
+        on_runtime(async {
+            let mut signals = Signals::catch()?;
+            let (units, _files) = self.start()?;
+            signals.come().await;
+            tracing::info!(event = "stopping", "told to stop");
+            app.stop();
+            await_end(&units, FAREWELL);
+            Ok(())
+        })?
+    }
+
+    /// Starts every part.
+    fn start(self) -> std::io::Result<(Vec<Unit>, Option<files::Watching>)> {
+        let app = &self.app;
+        let mut units = vec![app.start_publisher()?];
+        if app.config.watch.is_some() {
+            units.push(app.start_watch()?);
+        }
+        if app.config.heartbeat.is_some() {
+            units.push(app.start_heartbeat()?);
+        }
+        units.push(app.start_seed()?);
+        // Liveness looks at the ones so far: not at the keeper, whose volume may hang, and not at
+        // the one that answers.
+        let admin = app.start_admin(&units, self.listener)?;
+        units.extend(app.start_keeper()?);
+        units.push(admin);
+        let pokes = app.watch_pokes.iter().chain(&app.heartbeat_pokes).cloned().collect();
+        let files = files::watch(&app.config, pokes);
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(event = "started", address = %self.address, "seedcar {version}");
+        Ok((units, files))
+    }
+}
+
+impl App {
+    fn start_watch(self: &Arc<Self>) -> std::io::Result<Unit> {
+        let (app, wait) = (self.clone(), self.config.watch.map_or(Duration::ZERO, |w| w.wait));
+        self.start_unit("watch", move |pulse| {
+            let watches: Vec<_> = app
+                .sources
+                .iter()
+                .map(|source| Watch {
+                    source: source.clone(),
+                    client: app.client(Mechanism::Watch),
+                    wait,
+                    poke: app.watch_pokes[source.at].clone(),
+                })
+                .collect();
+            app.until_drained(async {
+                app.seeded(pulse).await;
+                join_all(watches.iter().map(|w| w.run(pulse))).await;
+            });
+        })
+    }
+
+    fn start_heartbeat(self: &Arc<Self>) -> std::io::Result<Unit> {
+        let app = self.clone();
+        let interval = self.config.heartbeat.map_or(Duration::ZERO, |h| h.interval);
+        self.start_unit("heartbeat", move |pulse| {
+            let beats: Vec<_> = app
+                .sources
+                .iter()
+                .map(|source| Heartbeat {
+                    source: source.clone(),
+                    client: app.client(Mechanism::Heartbeat),
+                    interval,
+                    watched: app.config.watch.is_some(),
+                    poke: app.heartbeat_pokes[source.at].clone(),
+                })
+                .collect();
+            app.until_drained(async {
+                app.seeded(pulse).await;
+                join_all(beats.iter().map(|b| b.run(pulse))).await;
+            });
+        })
+    }
+
+    /// Fills the volume where nothing was adopted, for as long as it takes.
+    fn start_seed(self: &Arc<Self>) -> std::io::Result<Unit> {
+        let app = self.clone();
+        self.start_unit("seed", move |pulse| {
+            app.until_drained(async {
+                let patience = app.config.seed_timeout * 2 + Duration::from_secs(120);
+                loop {
+                    // Another seedcar may hold the volume, for as long as it likes.
+                    pulse.tick(Duration::MAX);
+                    let opened = app.board_shows(|state| state.opened, |_| false).await;
+                    pulse.tick(patience);
+                    let adopted = app.board.read(|state| state.seeded);
+                    if adopted || opened.is_err() {
+                        break;
+                    }
+                    match app.fill().await {
+                        Ok(_) => break,
+                        Err(unseeded) => {
+                            let error = unseeded.text;
+                            tracing::error!(
+                                event = "not_seeded",
+                                error,
+                                "cannot seed; trying again"
+                            );
+                        }
+                    }
+                }
+            });
+            // Done for good: its silence from here on is no sign of death.
+            pulse.tick(Duration::MAX);
+        })
+    }
+
+    fn start_keeper(self: &Arc<Self>) -> std::io::Result<Option<Unit>> {
+        let Some(setup) = self.keeper_setup() else {
+            return Ok(None);
+        };
+        let app = self.clone();
+        let work = move |pulse: &Pulse| keeper::run(&setup, &app.board, &app.metrics, pulse);
+        Unit::spawn("keeper", self.drain.clone(), work).map(Some)
+    }
+
+    fn start_admin(
+        self: &Arc<Self>,
+        units: &[Unit],
+        listener: TcpListener,
+    ) -> std::io::Result<Unit> {
+        let reporter = Reporter {
+            config: self.config.clone(),
+            board: self.board.clone(),
+            metrics: self.metrics.clone(),
+            started: self.started,
+        };
+        let pulses = units.iter().map(|unit| (unit.name, unit.pulse.clone())).collect();
+        let admin = Admin { reporter: Arc::new(reporter), pulses: Arc::new(pulses) };
+        let drain = self.drain.clone();
+        self.start_unit("admin", move |_| {
+            let served = listener
+                .try_clone()
+                .and_then(|listener| on_runtime(admin.clone().serve(listener, drain.clone()))?);
+            if let Err(error) = served {
+                tracing::error!(event = "admin_failed", %error, "the admin port ended");
+            }
+        })
+    }
+
+    fn start_unit(
+        self: &Arc<Self>,
+        name: &'static str,
+        work: impl Fn(&Pulse) + Send + 'static,
+    ) -> std::io::Result<Unit> {
+        Unit::spawn(name, self.drain.clone(), work)
+    }
+
+    /// Runs `work` on a runtime of this thread until it ends or the process is told to stop.
+    fn until_drained(&self, work: impl Future<Output = ()>) {
+        let done = on_runtime(async {
+            tokio::select! {
+                () = work => {}
+                () = self.drain.wait() => {}
+            }
+        });
+        if let Err(error) = done {
+            tracing::error!(event = "no_runtime", %error, "cannot start a runtime");
+        }
+    }
+
+    /// Returns once something is published. Mechanisms start from that.
+    async fn seeded(&self, pulse: &Pulse) {
+        pulse.tick(Duration::MAX);
+        let _ = self.board_shows(|state| state.seeded, |_| false).await;
+    }
+}

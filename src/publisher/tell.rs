@@ -1,0 +1,107 @@
+//! Saying what was published: the manifest, the board, the log, the metrics.
+
+use super::*;
+
+impl Publisher {
+    pub(super) fn manifest(
+        &self,
+        name: &str,
+        tree: Digest,
+        contents: &[(Arc<Snapshot>, Option<Content>)],
+    ) -> Manifest {
+        let boot = sys::boot_id();
+        let part = |(i, (snapshot, pending)): (usize, &(Arc<Snapshot>, Option<Content>))| {
+            let (name, prefix) = &self.setup.sources[i];
+            let published = self.board.read(|s| s.sources[i].published.clone());
+            let confirmed = self.board.read(|s| s.sources[i].confirmed);
+            let (origin, stale, when, date) = match (pending, published) {
+                (Some(c), _) => (c.origin, c.stale, c.marks.sent, c.date),
+                (None, Some(p)) => match confirmed.filter(|c| c.digest == p.digest) {
+                    Some(c) => (p.origin, p.stale, c.when, c.date),
+                    None => (p.origin, p.stale, p.marks.sent, p.date),
+                },
+                (None, None) => (Origin::None, false, Moment::default(), 0),
+            };
+            Part {
+                name: name.clone(),
+                prefix: prefix.to_string(),
+                index: snapshot.index(),
+                digest: snapshot.digest(),
+                keys: snapshot.keys(),
+                bytes: snapshot.bytes(),
+                origin,
+                stale,
+                confirmed: persist::rfc3339(date),
+                confirmed_boottime: when,
+                boot: boot.clone(),
+            }
+        };
+        let sources = contents.iter().enumerate().map(part).collect();
+        let published = persist::rfc3339(sys::wall_seconds());
+        Manifest { schema: 1, generation: name.to_owned(), published, tree, sources }
+    }
+
+    pub(super) fn announce(
+        &mut self,
+        contents: Vec<(Arc<Snapshot>, Option<Content>)>,
+        changes: Changes,
+        now: Moment,
+    ) {
+        let at = sys::now();
+        let name = self.current.as_ref().map(|c| c.generation.name.clone());
+        self.board.update(|state| {
+            for (i, (_, content)) in contents.iter().enumerate() {
+                let Some(content) = content else { continue };
+                let source = &mut state.sources[i];
+                source.published = Some(content.published(at));
+                source.confirmed = content.confirmation();
+                if content.how == Mechanism::Heartbeat {
+                    source.heartbeat_confirmed = content.confirmation();
+                }
+            }
+            state.generation = name;
+            state.volume_error = self.blocked.clone();
+            state.seeded = true;
+            state.seeded_at.get_or_insert(at);
+        });
+        for (i, (snapshot, content)) in contents.iter().enumerate() {
+            let Some(content) = content else { continue };
+            self.pending[i] = None;
+            persist::consume_accept(&self.volume, &self.board, &snapshot.digest());
+            tracing::info!(
+                event = "published",
+                source = self.setup.sources[i].0,
+                origin = content.origin.word(),
+                mechanism = content.how.word(),
+                index = snapshot.index(),
+                keys = snapshot.keys(),
+                bytes = snapshot.bytes(),
+                digest = snapshot.digest().short(),
+                added = changes.added,
+                updated = changes.updated,
+                removed = changes.removed,
+                duration_ms = at.since(now).as_millis() as u64,
+                "published"
+            );
+        }
+        let answered = contents.iter().filter_map(|(_, c)| c.as_ref()).map(|c| c.marks.answered);
+        if let Some(answered) = answered.max().filter(|a| *a > Moment::default()) {
+            self.metrics.observe(Id::PublishDuration, &[], at.since(answered));
+        }
+        self.metrics.add(Id::KeyChanges, &["added"], changes.added as f64);
+        self.metrics.add(Id::KeyChanges, &["updated"], changes.updated as f64);
+        self.metrics.add(Id::KeyChanges, &["removed"], changes.removed as f64);
+    }
+
+    /// Names the keys that became no file; the first hundred of each source.
+    pub(super) fn report_skipped(&self, plan: &Plan) {
+        self.board.update(|state| {
+            for (i, source) in state.sources.iter_mut().enumerate() {
+                let mine = || plan.skipped.iter().filter(|s| s.layer == i);
+                source.skipped_total = mine().count();
+                source.skipped =
+                    mine().take(100).map(|s| (s.entry.key.to_string(), s.why)).collect();
+            }
+        });
+    }
+}

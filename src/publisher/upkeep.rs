@@ -1,0 +1,81 @@
+//! Looking after what is published: adopting it, auditing it, removing what it replaced.
+
+use super::*;
+
+impl Publisher {
+    /// Takes over a generation that another process published, if it is whole and of our sources.
+    pub(super) fn adopt(&mut self, name: String) {
+        let Some(current) = self.try_adopt(name) else {
+            tracing::warn!(
+                event = "not_adopted",
+                "the volume holds a generation that is damaged or of other sources; it will be replaced"
+            );
+            return;
+        };
+        self.current = Some(current);
+    }
+
+    fn try_adopt(&mut self, name: String) -> Option<Current> {
+        let fd = volume::open_directory(&self.volume.live, &name).ok()?;
+        let file = volume::open_file(&fd, volume::MANIFEST).ok()?;
+        let manifest = Manifest::parse(&volume::read_whole(&file, 1 << 20).ok()?)?;
+        let ours = self.setup.sources.iter().map(|(n, p)| (n.as_str(), p.as_str()));
+        if !manifest.is_of(ours) || audit::audit(fd.as_fd(), &manifest.tree).is_err() {
+            return None;
+        }
+        persist::adopt(&self.board, &manifest);
+        let generation = Generation { name, fd, plan: None };
+        tracing::info!(
+            event = "adopted",
+            generation = generation.name,
+            "adopted what is published"
+        );
+        Some(Current { generation, tree: manifest.tree })
+    }
+
+    /// Compares the volume with what was published and puts it back where it differs.
+    pub(super) fn audit(&mut self) {
+        let Some(current) = &self.current else { return };
+        let points_here = self.volume.current().as_deref() == Some(&*current.generation.name);
+        let damage = audit::audit(current.generation.fd.as_fd(), &current.tree).err();
+        if damage.is_some() || !points_here {
+            return self.repair();
+        }
+        // Links that somebody removed are set right in passing.
+        if let Some(plan) = current.generation.plan.clone() {
+            self.link_names(&plan);
+        }
+    }
+
+    /// Publishes the same content again, every file written afresh: what a link leads to may be the
+    /// very file that was changed.
+    fn repair(&mut self) {
+        let now = sys::now();
+        let Some(contents) = self.contents() else {
+            return;
+        };
+        let snapshots: Vec<_> = contents.iter().map(|(snapshot, _)| snapshot.clone()).collect();
+        let plan = self.plan(&snapshots);
+        match self.make(plan, &contents, now, true) {
+            Ok(_) => {
+                self.metrics.count(Id::Repairs, &[]);
+                tracing::warn!(event = "repaired", "the published tree had been changed; put back");
+                self.announce(contents, Changes::default(), now);
+            }
+            Err(error) => self.publish_failed(error, now),
+        }
+    }
+
+    /// Removes old generations.
+    pub(super) fn collect(&mut self, now: Moment) {
+        while let Some((since, name)) = self.retired.front() {
+            if self.retired.len() < KEEP_COUNT && now.since(*since) < KEEP {
+                return;
+            }
+            if let Err(error) = volume::remove_tree(self.volume.live.as_fd(), name) {
+                tracing::warn!(event = "collect_failed", error_kind = error.kind(), %error, "an old generation stays");
+            }
+            self.retired.pop_front();
+        }
+    }
+}
