@@ -39,7 +39,7 @@ impl Storm {
             while !ended.load(Ordering::Relaxed) {
                 round += 1;
                 let target = format!("/v1/kv/app/storm{}/k{}", round % 3, round % 7);
-                let method = if round % 5 == 0 { "DELETE" } else { "PUT" };
+                let method = if round.is_multiple_of(5) { "DELETE" } else { "PUT" };
                 let body = round.to_string();
                 let answer = request(addr, method, &target, &[], body.as_bytes());
                 assert_eq!(answer.expect("Consul answers").status, 200);
