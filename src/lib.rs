@@ -1,4 +1,34 @@
 //! seedcar keeps an application's Consul configuration in memory-backed files.
+//!
+//! # The walk of one change
+//!
+//! 1. [`watch`] has put a question to Consul; [`model::follow`] chose it. [`consul`] decodes the answer
+//!    while it arrives ([`consul::wire`]) into a [`model::snapshot::Snapshot`] that shares every
+//!    unchanged entry with the one before.
+//! 2. [`sync`] has [`model::guard`] judge it: accept, hold, or ask Consul once more. What is accepted
+//!    goes as a [`model::offer::Offer`] into the source's slot of the publisher ([`slot`]). That is the
+//!    last thing the watch knows of it.
+//! 3. [`publisher`] takes it, lets [`model::plan`] lay the layers over each other, and makes a
+//!    generation aside ([`publisher::generation`]). One rename of `..data`: the application's next
+//!    open reads the new value.
+//! 4. The publisher writes on the [`board`] what is published and confirmed. [`keeper`] reads it there
+//!    and, when [`model::keeping`] says so, writes a backup ([`store`]); [`status`], [`metrics`] and
+//!    [`admin`] show it; `.seedcar/status.json` tells applications ([`publisher::persist`]).
+//! 5. Some minutes later [`heartbeat`] reads everything with a client of its own, and takes the same
+//!    way; normally it only confirms. It has the publisher audit the files, too.
+//! 6. Another day Consul is down and the pod is new: [`seed`] asks Consul for its share of the deadline,
+//!    then takes the newest valid backup, through the same slot and the same publisher.
+//!
+//! # What holds it together
+//!
+//! * [`app`] alone knows all parts. Each mechanism has a thread and a client of its own; publisher and
+//!   keeper are plain threads, each the only owner of its volume. A thread that panics is started
+//!   again ([`supervise`]).
+//! * Mechanisms never import each other. A module imports only lower layers; a test holds that by
+//!   path (`e2e/layers.rs`).
+//! * [`model`] is pure: no I/O and no clock of its own, so that every decision can be driven by a test.
+//! * "No keys" and "no answer" are different types, and nothing deletes on an error.
+//! * Values and tokens are in no log line, metric, error or status.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 
