@@ -126,7 +126,7 @@ fn an_older_backup_can_be_restored(kind: Kind) {
     assert_eq!(pod.read("changes").unwrap(), OLD);
     assert_eq!(pod.read("bytes").unwrap().len(), 256);
     let sidecar = pod.run(&[]);
-    assert_eq!(sidecar.source().origin.word(), "backup");
+    sidecar.until("it is adopted as what it is", |s| s.origin.word() == "backup");
     consul.restart();
     sidecar.shows("changes", NEW);
     sidecar.until("Consul speaks for it", |s| s.origin.word() == "consul");
