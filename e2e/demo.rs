@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::consul::{Consul, Kind};
 
 const ACTS: [&str; 7] = [
@@ -48,8 +50,7 @@ fn keep_stays_up_until_interrupted_and_cleans_up() {
             scratch = path.split("/volume/").next().map(str::to_owned);
         }
         if line.trim().starts_with("ls ") {
-            // SAFETY: a plain system call on our own child, which has not been waited for.
-            unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
+            kill_process(Pid::from_child(&child), Signal::INT).expect("kill");
         }
     }
     assert!(child.wait().expect("wait").success());

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal};
 use seedcar::model::health::Health;
 use seedcar::status::{Source, Status};
 use tempfile::TempDir;
@@ -288,10 +289,8 @@ impl Sidecar<'_> {
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: i32) {
-        // SAFETY: a plain system call on our own child, which has not been waited for.
-        let sent = unsafe { libc::kill(self.pid(), signal) };
-        assert_eq!(sent, 0, "kill({signal})");
+    pub fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).expect("kill");
     }
 
     /// SIGKILL, as a crash or an out-of-memory kill is.
@@ -303,7 +302,7 @@ impl Sidecar<'_> {
     /// SIGTERM; how it ended and how long that took.
     pub fn stop(mut self) -> (ExitStatus, Duration) {
         let asked = Instant::now();
-        self.signal(libc::SIGTERM);
+        self.signal(Signal::TERM);
         let status = self.child.wait().expect("wait for seedcar");
         (status, asked.elapsed())
     }
