@@ -44,7 +44,7 @@ enum Answer {
 /// What one round needs to remember for the next.
 struct Round {
     follow: Follow,
-    /// What was last read and accepted.
+    /// What was last read, accepted or held: the doorbell's word is about this.
     last: Option<(Digest, Marks)>,
 }
 
@@ -136,9 +136,7 @@ impl Watch {
         if offered == Offered::Same && woken {
             round.follow.idle_wake(now);
         }
-        if !matches!(offered, Offered::Held(_)) {
-            round.last = Some((listed.reading.snapshot.digest(), listed.reading.marks()));
-        }
+        round.last = Some((listed.reading.snapshot.digest(), listed.reading.marks()));
         self.source.board.update(|s| s.sources[self.source.at].watched_index = answer.index);
         self.count(if offered == Offered::Changed { "changed" } else { "unchanged" });
     }
@@ -151,7 +149,8 @@ impl Watch {
             (Use::Confirm, Some((digest, marks))) => {
                 let how = Mechanism::Watch;
                 let confirmation = Confirmation { digest, when: rung.sent, date: rung.date, how };
-                if !self.source.confirm(confirmation) && self.is_overtaken(&marks) {
+                let stands = self.source.confirm(confirmation) || self.is_held(&digest);
+                if !stands && self.is_overtaken(&marks) {
                     // Somebody published something else meanwhile: one of us is wrong.
                     round.follow.reread();
                 }
@@ -161,6 +160,12 @@ impl Watch {
             _ if matches!(ask, Ask::Ring(_)) => self.count("changed"),
             _ => {}
         }
+    }
+
+    /// Whether this content is the one being refused. That it has not changed is then no news.
+    fn is_held(&self, digest: &Digest) -> bool {
+        let hold = self.source.board.read(|s| s.sources[self.source.at].hold);
+        hold.is_some_and(|hold| hold.digest == Some(*digest))
     }
 
     /// Whether something newer is published than what we read last. If not, that is still on its way.

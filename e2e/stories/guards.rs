@@ -1,5 +1,6 @@
 //! An answer that would take too much away, or bring too much, is held and shown; the files stay.
 
+mod doorbell;
 mod token;
 
 use seedcar::model::confirmation::Origin;

@@ -60,7 +60,7 @@ impl Drop for Storm {
 }
 
 fn killed_at_random_moments_in_a_storm_of_changes_it_ends_with_what_consul_has(kind: Kind) {
-    let (consul, pod) = seeded(kind, 10, 10);
+    let (consul, pod) = seeded(kind, 300, 300);
     let storm = Storm::over(&consul);
     for round in 0..20 {
         let moment = Duration::from_millis(fastrand::u64(0..250));

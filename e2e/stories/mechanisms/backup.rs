@@ -87,7 +87,7 @@ fn without_backups_init_is_quick_and_nothing_is_written(kind: Kind) {
 fn a_fifo_named_like_a_backup_hangs_nobody(kind: Kind) {
     let (consul, pod) = backed_up(kind, 2, 1);
     let good = newest_backup(&pod);
-    // The name says that it is newer by an index.
+    // Its name differs by one letter from a good one's.
     let fifo = good.to_str().unwrap().replace(".backup", "0.backup");
     let name = std::ffi::CString::new(std::path::Path::new(&fifo).as_os_str().as_bytes());
     // SAFETY: a system call on a string that lives until it returns.
