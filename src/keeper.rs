@@ -180,6 +180,8 @@ impl Keeper<'_> {
         if let Err(error) = done {
             self.failed(at, &error);
         }
+        // Reading a backup back takes room that nothing else of this size will want.
+        sys::trim_heap();
         Some(sys::now())
     }
 
