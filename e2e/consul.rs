@@ -75,7 +75,8 @@ impl Consul {
         consul
     }
 
-    fn start_real(extra: Value) -> Self {
+    /// Starts a real server with more configuration than usual.
+    pub fn start_real(extra: Value) -> Self {
         let mut agent = Agent::new();
         agent.configure(None, &[], 1, &extra);
         agent.spawn();

@@ -29,6 +29,7 @@ mod reading;
 mod scene;
 mod secrecy;
 mod signals;
+mod transport;
 
 /// A Consul that holds these keys, and a pod of its prefix `app` that was seeded from it.
 fn seeded(kind: Kind, keys: &[(&str, &str)]) -> (Consul, Pod) {

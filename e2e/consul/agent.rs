@@ -151,8 +151,12 @@ impl Agent {
             "disable_update_check": true,
             "log_level": "warn",
         });
-        let known = config.as_object_mut().expect("an object");
-        known.extend(extra.as_object().expect("an object").clone());
+        for (name, value) in extra.as_object().expect("an object") {
+            match (&mut config[name], value) {
+                (Value::Object(known), Value::Object(more)) => known.extend(more.clone()),
+                (known, value) => *known = value.clone(),
+            }
+        }
         std::fs::write(self.config(), config.to_string()).expect("cannot write the configuration");
     }
 

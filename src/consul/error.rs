@@ -166,13 +166,13 @@ async fn first_words(mut answer: Response) -> String {
 }
 
 fn is_tls(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| {
-        cause.is::<rustls::Error>()
-            || cause
-                .downcast_ref::<std::io::Error>()
-                .and_then(std::io::Error::get_ref)
-                .is_some_and(|inner| inner.is::<rustls::Error>())
-    })
+    causes(error).any(holds_tls)
+}
+
+/// An `io::Error` may carry another one, and that one the error of TLS; its `source` skips them.
+fn holds_tls(error: &(dyn StdError + 'static)) -> bool {
+    let carried = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>() || carried.is_some_and(|inner| holds_tls(inner))
 }
 
 /// The last cause says what happened; the ones around it say only that something did.
