@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use seedcar::demo::server::{Fault, Requests};
 use seedcar::model::guard::Reason;
 
 use super::super::scene::{
@@ -94,5 +95,23 @@ fn a_held_answer_of_a_large_prefix_is_not_read_over_and_over(kind: Kind) {
     let read = reads(&sidecar) - before;
     assert!(read <= 2.0, "{read} full reads of what is held already");
     assert_eq!(sidecar.source().confirmed, None, "and nobody calls the backup current");
+    stopped(sidecar);
+}
+
+#[test]
+fn a_large_prefix_hidden_from_its_token_takes_no_file_away() {
+    let (consul, pod) = large(Kind::Embedded);
+    let full = content(&consul);
+    let sidecar = watching(&pod, &["--no-heartbeat"]);
+    let seedcar = || Requests::from_agent("seedcar");
+    consul.faults().add(seedcar(), Fault::HideKeys);
+    consul.faults().add(seedcar(), Fault::DenyAuthorize);
+    until_held(&sidecar, &pod, Reason::Empty);
+    throughout("the files stay", ROUNDS, || pod.tree() == full);
+    consul.faults().clear();
+    until_free(&sidecar, &pod);
+    consul.put("app/new", "1");
+    sidecar.shows("new", "1");
+    sidecar.until_fresh();
     stopped(sidecar);
 }
