@@ -27,19 +27,6 @@ const SILENT: &CStr = c"fd=200,rootmode=40000,user_id=0,group_id=0";
 // === impl Mount ===
 
 impl Mount {
-    /// Whether this machine lets us mount: a container without CAP_SYS_ADMIN does not, and a story
-    /// that needs it is not told there. Says so.
-    pub fn is_possible(self) -> bool {
-        let scratch = tempfile::TempDir::new().expect("a scratch directory");
-        let mut command = Command::new("true");
-        self.apply(&mut command, scratch.path());
-        let tried = command.status();
-        if let Err(error) = &tried {
-            eprintln!("skipped: this story needs root, mounts and FUSE ({error})");
-        }
-        tried.is_ok()
-    }
-
     /// Has `command` find this at `dir`.
     pub(super) fn apply(self, command: &mut Command, dir: &Path) {
         let at = CString::new(dir.as_os_str().as_bytes()).expect("no NUL in a path");

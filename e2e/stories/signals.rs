@@ -154,9 +154,6 @@ fn told_to_stop_in_a_storm_of_publishes_it_is_gone_within_a_second(kind: Kind) {
 
 fn told_to_stop_while_the_backup_volume_hangs_it_is_gone_within_a_second(kind: Kind) {
     let (consul, mut pod) = seeded(kind, 2, 1);
-    if !Mount::Silent.is_possible() {
-        return;
-    }
     pod.mount_backup(Mount::Silent);
     let sidecar = watching(&pod, &["--heartbeat", "1s", "--backup-delay", "0s"]);
     consul.put("app/new", "1");

@@ -26,10 +26,8 @@ told_on_both!(
 
 fn a_read_only_backup_volume_is_shown_and_the_other_two_go_on(kind: Kind) {
     let (consul, mut pod) = seeded(kind, 2, 1);
-    if Mount::ReadOnly.is_possible() {
-        pod.mount_backup(Mount::ReadOnly);
-        the_other_two_go_on(&consul, &pod, "read_only");
-    }
+    pod.mount_backup(Mount::ReadOnly);
+    the_other_two_go_on(&consul, &pod, "read_only");
 }
 
 fn a_missing_backup_volume_is_shown_and_the_other_two_go_on(kind: Kind) {
@@ -109,9 +107,6 @@ fn a_fifo_named_like_a_backup_hangs_nobody(kind: Kind) {
 
 fn a_hung_backup_volume_delays_no_change_and_no_probe(kind: Kind) {
     let (consul, mut pod) = seeded(kind, 2, 1);
-    if !Mount::Silent.is_possible() {
-        return;
-    }
     pod.mount_backup(Mount::Silent);
     let begun = Instant::now();
     let sidecar = watching(&pod, &["--heartbeat", "1s", "--backup-delay", "0s"]);
@@ -134,9 +129,6 @@ fn init_takes_consul_although_the_backup_volume_hangs(kind: Kind) {
     let consul = Consul::start(kind);
     consul.put("app/a", "1");
     let mut pod = Pod::new(consul.addr(), "app").arg(&["--seed-timeout", "6s"]);
-    if !Mount::Silent.is_possible() {
-        return;
-    }
     pod.mount_backup(Mount::Silent);
     let begun = Instant::now();
     pod.init();
@@ -149,9 +141,6 @@ fn init_ends_at_its_deadline_where_consul_is_dead_and_the_backup_volume_hangs(ki
     let consul = Consul::start(kind);
     consul.kill();
     let mut pod = Pod::new(consul.addr(), "app").arg(&["--seed-timeout", "2s"]);
-    if !Mount::Silent.is_possible() {
-        return;
-    }
     pod.mount_backup(Mount::Silent);
     let begun = Instant::now();
     let ended = pod.seedcar(&["init"]);
@@ -167,9 +156,6 @@ fn a_hung_backup_volume_costs_one_thread_however_often_the_seed_is_tried(kind: K
     consul.put("app/a", "1");
     consul.kill();
     let mut pod = Pod::new(consul.addr(), "app").arg(&["--seed-timeout", "1s"]);
-    if !Mount::Silent.is_possible() {
-        return;
-    }
     pod.mount_backup(Mount::Silent);
     let sidecar = pod.run(&[]);
     let threads_after = |tries| {
