@@ -28,7 +28,8 @@ pub struct Pod {
     volume: TempDir,
     args: Vec<String>,
     env: Vec<(String, String)>,
-    mount: Option<Mount>,
+    backup_mount: Option<Mount>,
+    volume_mount: Option<Mount>,
 }
 
 /// A finished process.
@@ -68,7 +69,8 @@ impl Pod {
             volume: volume.expect("a volume"),
             args: Vec::new(),
             env: Vec::new(),
-            mount: None,
+            backup_mount: None,
+            volume_mount: None,
         }
     }
 
@@ -86,7 +88,12 @@ impl Pod {
 
     /// What the backup volume is from now on, for every command of this pod.
     pub fn mount_backup(&mut self, mount: Mount) {
-        self.mount = Some(mount);
+        self.backup_mount = Some(mount);
+    }
+
+    /// Mounts this over the volume of every process of this pod; each has its own.
+    pub fn mount_volume(&mut self, mount: Mount) {
+        self.volume_mount = Some(mount);
     }
 
     /// The volume's mount point.
@@ -180,8 +187,11 @@ impl Pod {
             command.args(&self.args).arg("--backup").arg(self.backup());
         }
         command.arg("--volume").arg(self.volume());
-        if let Some(mount) = &self.mount {
+        if let Some(mount) = self.backup_mount {
             mount.apply(&mut command, &self.backup());
+        }
+        if let Some(mount) = self.volume_mount {
+            mount.apply(&mut command, self.volume());
         }
         command
     }

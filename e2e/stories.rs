@@ -26,6 +26,7 @@ mod mechanisms;
 mod metrics;
 mod outage;
 mod reading;
+mod room;
 mod scene;
 mod secrecy;
 mod signals;

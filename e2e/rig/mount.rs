@@ -1,6 +1,6 @@
-//! A backup volume that is mounted read-only, or that does not answer at all.
+//! Volumes that are read-only, too small, or do not answer at all.
 //!
-//! Both are mounts that only the started program sees: it gets a mount namespace of its own.
+//! They are mounts that only the started program sees: it gets a mount namespace of its own.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -15,6 +15,10 @@ use std::ptr::null;
 pub enum Mount {
     /// The directory itself, read-only.
     ReadOnly,
+    /// A tmpfs of 256 KiB.
+    Small,
+    /// A tmpfs of 16 inodes.
+    FewInodes,
     /// A FUSE file system whose server never says a word: whoever touches it waits, as on a disk or a
     /// network volume that hangs, and can only be killed.
     Silent,
@@ -44,6 +48,8 @@ impl Mount {
                 let flags = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
                 mount(c"none", at, None, flags, None)
             }
+            Self::Small => mount(c"small", at, Some(c"tmpfs"), 0, Some(c"size=256k")),
+            Self::FewInodes => mount(c"small", at, Some(c"tmpfs"), 0, Some(c"nr_inodes=16")),
             Self::Silent => {
                 open_server()?;
                 mount(c"silent", at, Some(c"fuse"), 0, Some(SILENT))
