@@ -7,38 +7,29 @@ mod fill;
 mod restore;
 mod sidecar;
 
-use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
-use crate::admin::{self, Admin};
 use crate::board::{Board, Failure};
-use crate::config::{self, BackupMode, Config, Output};
+use crate::config::{BackupMode, Config, Output};
 use crate::consul::Client;
-use crate::consul::files;
 use crate::consul::wire::Caps;
 use crate::exit::Exit;
-use crate::heartbeat::Heartbeat;
 use crate::keeper::{self, Findings};
 use crate::metrics::Metrics;
-use crate::model::confirmation::{Mechanism, Origin};
+use crate::model::confirmation::Mechanism;
 use crate::model::guard::Policy;
-use crate::model::key::{Prefix, PrefixRules};
 use crate::model::moment::Moment;
-use crate::model::offer::{Content, Offer};
 use crate::publisher::volume::Error as VolumeError;
 use crate::publisher::{self, Inbox, Publisher};
-use crate::seed::{Filled, Seed, Unseeded};
+use crate::seed::{Filled, Unseeded};
 use crate::shutdown::{Drain, Signals};
-use crate::status::Reporter;
-use crate::store::{Backup, Identity, Limits, Store};
+use crate::store::{Identity, Limits};
 use crate::supervise::{Pulse, Unit, on_runtime};
 use crate::sync::Source;
 use crate::sys;
-use crate::watch::Watch;
 
 pub use restore::restore;
 pub use sidecar::Bound;

@@ -25,7 +25,6 @@ use tokio::sync::Notify;
 
 use crate::board::{Board, Failure};
 use crate::metrics::{Id, Metrics};
-use crate::model::confirmation::{Mechanism, Origin};
 use crate::model::key::Prefix;
 use crate::model::moment::Moment;
 use crate::model::offer::{Content, Offer};
@@ -37,7 +36,6 @@ use crate::supervise::Pulse;
 use crate::sys;
 
 use generation::{Changes, Generation};
-use manifest::{Manifest, Part};
 use persist::Persist;
 use volume::{Error, Volume};
 

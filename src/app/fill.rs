@@ -1,6 +1,17 @@
 //! Filling the volume: every source at once, then the wait until the files are there.
 
-use super::*;
+use std::sync::{Arc, PoisonError};
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+use super::{App, internal};
+use crate::exit::Exit;
+use crate::keeper::Findings;
+use crate::model::confirmation::{Mechanism, Origin};
+use crate::seed::{Filled, Seed, Unseeded};
+use crate::sync::Source;
+use crate::{keeper, sys};
 
 impl App {
     /// Reads the backup volume on a thread of its own: it may hang, and then only that thread does.

@@ -1,6 +1,17 @@
 //! Publishing a chosen backup.
 
-use super::*;
+use std::sync::Arc;
+
+use super::App;
+use crate::config::{Config, Output};
+use crate::exit::Exit;
+use crate::model::key::{Prefix, PrefixRules};
+use crate::model::offer::{Content, Offer};
+use crate::publisher::Publisher;
+use crate::seed::Unseeded;
+use crate::store::{Backup, Store};
+use crate::supervise::Pulse;
+use crate::{config, sys};
 
 /// Publishes a backup to the configured volume, which no other seedcar may hold. Sources beside the
 /// one that the backup is of are filled from their newest backups; without configured sources the

@@ -1,6 +1,21 @@
 //! The sidecar's threads: what runs, and in which order it is started and stopped.
 
-use super::*;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::{App, FAREWELL, await_end};
+use crate::admin::Admin;
+use crate::consul::files;
+use crate::heartbeat::Heartbeat;
+use crate::model::confirmation::Mechanism;
+use crate::shutdown::Signals;
+use crate::status::Reporter;
+use crate::supervise::{Pulse, Unit, on_runtime};
+use crate::watch::Watch;
+use crate::{admin, keeper};
 
 /// The sidecar with its address bound, before any thread runs.
 pub struct Bound {

@@ -1,6 +1,17 @@
 //! Saying what was published: the manifest, the board, the log, the metrics.
 
-use super::*;
+use std::sync::Arc;
+
+use super::generation::Changes;
+use super::manifest::{Manifest, Part};
+use super::{Publisher, persist};
+use crate::metrics::Id;
+use crate::model::confirmation::{Mechanism, Origin};
+use crate::model::moment::Moment;
+use crate::model::offer::Content;
+use crate::model::plan::Plan;
+use crate::model::snapshot::{Digest, Snapshot};
+use crate::sys;
 
 impl Publisher {
     pub(super) fn manifest(

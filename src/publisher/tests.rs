@@ -7,6 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
+use crate::model::confirmation::{Mechanism, Origin};
 use crate::model::guard::{Hold, Reason};
 use crate::model::key::PrefixRules;
 use crate::model::reading::Marks;

@@ -1,6 +1,13 @@
 //! Looking after what is published: adopting it, auditing it, removing what it replaced.
 
-use super::*;
+use std::os::fd::AsFd;
+
+use super::generation::{Changes, Generation};
+use super::manifest::Manifest;
+use super::{Current, KEEP, KEEP_COUNT, Publisher, audit, persist, volume};
+use crate::metrics::Id;
+use crate::model::moment::Moment;
+use crate::sys;
 
 impl Publisher {
     /// Takes over a generation that another process published, if it is whole and of our sources.
