@@ -72,7 +72,7 @@ impl Heartbeat {
                 jittered(self.interval)
             }
             Err(error) => {
-                let pause = backoff.fail(error.trouble(), fastrand::f64()).min(self.interval);
+                let pause = backoff.fail(error.trouble(), fastrand::f64());
                 self.source.failed(&error, Mechanism::Heartbeat, pause);
                 pause
             }
