@@ -12,7 +12,7 @@ use crate::model::confirmation::{Confirmation, Mechanism, Origin, Published};
 use crate::model::guard::{Baseline, Hold};
 use crate::model::key::Unsafe;
 use crate::model::moment::Moment;
-use crate::model::reading::Reading;
+use crate::model::reading::{Marks, Reading};
 use crate::model::snapshot::Digest;
 
 /// The board. Shared by reference.
@@ -54,6 +54,8 @@ pub struct Source {
     pub heartbeat_confirmed: Option<Confirmation>,
     /// The refused answer, if one is.
     pub hold: Option<Hold>,
+    /// When the refused answer was read, if this process did.
+    pub held_marks: Option<Marks>,
     /// What a refused answer is measured against while nothing is published.
     pub backup_baseline: Option<Baseline>,
     /// Digests, or their first digits, that a person has accepted.

@@ -189,7 +189,11 @@ impl Publisher {
 
     fn take(&mut self, source: usize, offer: Offer) {
         if let Some(hold) = offer.hold {
-            self.board.update(|state| state.sources[source].hold = hold);
+            self.board.update(|state| {
+                let source = &mut state.sources[source];
+                source.hold = hold;
+                source.held_marks = source.held_marks.filter(|_| hold.is_some());
+            });
         }
         let Some(content) = offer.content else { return };
         let published = self.board.read(|s| s.sources[source].published.clone());

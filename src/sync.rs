@@ -17,7 +17,7 @@ use crate::model::follow::{Bell, DOORBELL_ABOVE, Offered};
 use crate::model::guard::{Candidate, Hold, Policy, Verdict, judge};
 use crate::model::key::Prefix;
 use crate::model::offer::{Content, Offer};
-use crate::model::reading::{Mode, Reading};
+use crate::model::reading::{Marks, Mode, Reading};
 use crate::model::snapshot::{Digest, Snapshot};
 use crate::publisher::Inbox;
 use crate::sys;
@@ -114,13 +114,18 @@ impl Source {
 
     /// Judges an answer and sends it on its way. Asks Consul again where the guard wants evidence.
     pub async fn offer(&self, client: &Client, reading: &Reading, how: Mechanism) -> Offered {
+        if self.is_outdated(&reading.marks()) {
+            return Offered::Same;
+        }
         let verdict = match self.judge(reading, None) {
             Verdict::Confirm(hold) => self.ask_evidence(client, reading, hold).await,
             decided => decided,
         };
         let offered = match verdict {
             Verdict::Accept => self.accept(reading, how),
-            Verdict::Hold(hold) | Verdict::Confirm(hold) => self.hold(hold, how),
+            Verdict::Hold(hold) | Verdict::Confirm(hold) => {
+                self.hold(hold, Some(reading.marks()), how)
+            }
         };
         let (result, took) = (result_word(offered), reading.answered.since(reading.sent));
         self.metrics.count(Id::Syncs, &[&self.name, how.word(), result]);
@@ -138,7 +143,7 @@ impl Source {
                 let source = &s.sources[self.at];
                 (source.baseline().map_or(0, |b| b.keys), source.hold)
             });
-            self.hold(Hold::too_large(keys, keys_now, before.as_ref(), now), how);
+            self.hold(Hold::too_large(keys, keys_now, before.as_ref(), now), None, how);
         }
         let kind = error.kind.outcome();
         let failure = Failure { kind, text: error.text.clone(), at: now };
@@ -211,11 +216,28 @@ impl Source {
         if known { Offered::Same } else { Offered::Changed }
     }
 
-    fn hold(&self, hold: Hold, how: Mechanism) -> Offered {
-        let before = self.board.read(|s| s.sources[self.at].hold);
+    /// Whether a newer answer than this has been judged. A full read that was under way while the
+    /// watch was woken must neither end the hold of what the watch has seen, nor start one.
+    fn is_outdated(&self, marks: &Marks) -> bool {
+        self.board.read(|state| {
+            let source = &state.sources[self.at];
+            let published = source.published.as_ref().map(|p| p.marks);
+            published.iter().chain(&source.held_marks).any(|judged| !marks.supersedes(judged))
+        })
+    }
+
+    /// Two mechanisms may refuse the same answer at the same moment: the first word counts, so that
+    /// its clock is not started again and one line is logged.
+    fn hold(&self, hold: Hold, marks: Option<Marks>, how: Mechanism) -> Offered {
         self.metrics.count(Id::HeldAnswers, &[&self.name, hold.reason.word()]);
-        if before != Some(hold) {
-            self.inbox.put(self.at, Offer::hold(hold));
+        let (hold, is_known) = self.board.update(|state| {
+            state.sources[self.at].held_marks = marks;
+            let known = &mut state.sources[self.at].hold;
+            let same = known.filter(|k| k.reason == hold.reason && k.digest == hold.digest);
+            (*known.insert(same.unwrap_or(hold)), same.is_some())
+        });
+        self.inbox.put(self.at, Offer::hold(hold));
+        if !is_known {
             let digest = hold.digest.map(|d| d.short()).unwrap_or_default();
             tracing::warn!(
                 event = "held",

@@ -1,11 +1,15 @@
 //! The operating system: clocks, allocator settings, names. The only file with `unsafe`.
 #![allow(unsafe_code)]
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::moment::Moment;
+
+/// A wall clock that is this far from where it was has been set; less is the time between two reads.
+const CLOCK_SET: Duration = Duration::from_millis(100);
 
 /// Now on the boot-time clock.
 pub fn now() -> Moment {
@@ -19,10 +23,18 @@ pub fn wall_seconds() -> i64 {
 }
 
 /// The wall-clock time of a moment, seconds since 1970 with a fraction. It moves when the wall clock
-/// is set; the moment does not.
+/// is set, and not otherwise: two clocks cannot be read at the same instant, and without a memory the
+/// same moment would be another millisecond each time it is shown.
 pub fn wall_of(moment: Moment) -> f64 {
+    static OFFSET_NS: AtomicI64 = AtomicI64::new(i64::MIN);
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    wall.as_secs_f64() - now().since(moment).as_secs_f64()
+    let offset = wall.as_nanos() as i64 - now().0 as i64;
+    let known = OFFSET_NS.load(Ordering::Relaxed);
+    let is_set = known.abs_diff(offset) > CLOCK_SET.as_nanos() as u64;
+    if is_set {
+        OFFSET_NS.store(offset, Ordering::Relaxed);
+    }
+    (if is_set { offset } else { known } + moment.0 as i64) as f64 / 1e9
 }
 
 /// Identifies this boot of the machine: moments of another boot mean nothing here. Empty where the
@@ -104,4 +116,17 @@ impl Process {
 /// Files are made with the modes that the volume contract names, whatever umask we inherit.
 pub fn set_umask() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_the_same_time_whenever_it_is_shown() {
+        let moment = now();
+        let shown = wall_of(moment);
+        assert!((0..100_000).all(|_| wall_of(moment) == shown));
+        assert!((shown - wall_seconds() as f64).abs() < 2.0);
+    }
 }
