@@ -27,6 +27,7 @@ use crate::model::moment::Moment;
 use crate::model::reading::{Mode, Reading};
 use crate::model::snapshot::Snapshot;
 use crate::sys;
+use crate::units::consul_wait;
 
 use error::{Error, Kind};
 use wire::{Caps, Decoder, Malformed};
@@ -355,7 +356,7 @@ fn encode(text: &str) -> String {
 /// Index and wait as query parameters; the wait in milliseconds, as 0 would mean five minutes.
 fn blocking(block: Option<(u64, Duration)>) -> String {
     block.map_or_else(String::new, |(index, wait)| {
-        format!("&index={index}&wait={}ms", wait.as_millis().max(1))
+        format!("&index={index}&wait={}", consul_wait(wait))
     })
 }
 

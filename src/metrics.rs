@@ -170,13 +170,6 @@ impl Metrics {
         }
     }
 
-    /// Forgets a gauge's series, so that what is not known is absent and not old.
-    pub fn forget(&self, id: Id) {
-        if let Family::Gauge(gauge) = &self.families[id as usize] {
-            gauge.reset();
-        }
-    }
-
     /// The exposition text.
     pub fn render(&self) -> String {
         let mut text = Vec::new();

@@ -81,13 +81,6 @@ impl Plan {
         Some(&self.files[at])
     }
 
-    /// An upper bound of what the files take on a tmpfs, in bytes: whole pages, and about a KiB of
-    /// kernel memory for each inode and directory entry.
-    pub fn footprint(&self) -> u64 {
-        let page = |file: &File| file.value().len() as u64 / 4096 * 4096 + 4096 + 1024;
-        self.files.iter().map(page).sum::<u64>() + self.directories.len() as u64 * 1024
-    }
-
     /// How many inodes the tree takes.
     pub fn inodes(&self) -> u64 {
         (self.files.len() + self.directories.len()) as u64

@@ -138,12 +138,6 @@ impl Volume {
         Ok((bytes, (s.f_files > 0).then_some(s.f_favail)))
     }
 
-    /// Size and free bytes, for metrics.
-    pub fn capacity(&self) -> Option<(u64, u64)> {
-        let s = fs::fstatvfs(&self.live).ok()?;
-        Some((s.f_blocks.saturating_mul(s.f_frsize), s.f_bavail.saturating_mul(s.f_frsize)))
-    }
-
     /// The generation that `..data` points to; `None` where there is none.
     pub fn current(&self) -> Option<String> {
         read_link(&self.live, DATA).filter(|name| is_generation(name))
