@@ -1,10 +1,24 @@
-//! The story and conformance tests: the real binary, a real Consul and the embedded one.
+//! The story and conformance tests: the real binary, a real Consul and the embedded one; and the
+//! promises, proved by breaking things.
 
+mod backup;
+mod bounded;
 mod conformance;
 mod consul;
 mod demo;
+mod faults;
+mod fuzz;
+mod incidents;
+mod kill;
 mod layers;
+mod ledger;
+mod quorum;
+mod readers;
 mod readme;
 mod rig;
+mod rules;
+mod security;
+mod simulate;
 mod stories;
+mod vm;
 mod wait;
