@@ -12,6 +12,7 @@ use crate::model::confirmation::{Confirmation, Mechanism, Origin, Published};
 use crate::model::guard::{Baseline, Hold};
 use crate::model::key::Unsafe;
 use crate::model::moment::Moment;
+use crate::model::offer::Content;
 use crate::model::reading::{Marks, Reading};
 use crate::model::snapshot::Digest;
 
@@ -175,6 +176,28 @@ impl Board {
             }
             confirmed
         })
+    }
+
+    /// Records that these sources' contents became visible at `at`, as this generation.
+    pub fn published<'a>(
+        &self,
+        contents: impl Iterator<Item = (usize, &'a Content)>,
+        generation: Option<String>,
+        at: Moment,
+    ) {
+        self.update(|state| {
+            for (i, content) in contents {
+                let source = &mut state.sources[i];
+                source.published = Some(content.published(at));
+                source.confirmed = content.confirmation();
+                if content.how == Mechanism::Heartbeat {
+                    source.heartbeat_confirmed = content.confirmation();
+                }
+            }
+            state.generation = generation;
+            state.seeded = true;
+            state.seeded_at.get_or_insert(at);
+        });
     }
 
     /// Records a mechanism's success.

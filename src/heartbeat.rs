@@ -40,11 +40,7 @@ impl Heartbeat {
     /// together do not beat together.
     pub async fn run(&self, pulse: &Pulse) {
         let mut backoff = Backoff::default();
-        let mut pause = self.interval.mul_f64(fastrand::f64());
-        // Content from a backup, or none at all, is not left to the next phase of the moon.
-        if !self.watched {
-            pause = pause.min(Duration::from_secs(1));
-        }
+        let mut pause = first_pause(self.interval, self.watched, fastrand::f64());
         loop {
             pulse.tick(pause + SLACK);
             self.next_in(pause);
@@ -63,17 +59,17 @@ impl Heartbeat {
         let pause = match read {
             Ok(listed) => {
                 backoff.reset();
-                self.source.answered(Mechanism::Heartbeat, None);
+                self.source.answered(Mechanism::Heartbeat, sys::now());
                 let how = Mechanism::Heartbeat;
                 let offered = self.source.offer(&self.client, &listed.reading, how).await;
                 if offered == Offered::Changed {
                     self.count_missed(listed.reading.snapshot.index()).await;
                 }
-                jittered(self.interval)
+                next_pause(self.interval, fastrand::f64())
             }
             Err(error) => {
                 let pause = backoff.fail(error.trouble(), fastrand::f64());
-                self.source.failed(&error, Mechanism::Heartbeat, pause);
+                self.source.failed(&error, Mechanism::Heartbeat, pause, sys::now());
                 pause
             }
         };
@@ -111,7 +107,13 @@ impl Heartbeat {
     }
 }
 
-/// A tenth up or down.
-fn jittered(interval: Duration) -> Duration {
-    interval.mul_f64(0.9 + 0.2 * fastrand::f64())
+/// The pause before the first beat. Without a watch nothing else would replace content from a backup.
+pub fn first_pause(interval: Duration, watched: bool, dice: f64) -> Duration {
+    let pause = interval.mul_f64(dice);
+    if watched { pause } else { pause.min(Duration::from_secs(1)) }
+}
+
+/// The pause before the next beat: a tenth up or down.
+pub fn next_pause(interval: Duration, dice: f64) -> Duration {
+    interval.mul_f64(0.9 + 0.2 * dice)
 }

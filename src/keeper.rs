@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::board::{BackedUp, Board, Failure};
+use crate::board::{BackedUp, Board, Failure, Source};
 use crate::metrics::{Id, Metrics};
 use crate::model::confirmation::{Mechanism, Origin, Published as OnBoard};
 use crate::model::guard::Baseline;
@@ -109,6 +109,23 @@ pub fn run(setup: &Setup, board: &Board, metrics: &Metrics, pulse: &Pulse) {
     }
 }
 
+/// A source's published content as far as backups are concerned.
+pub fn to_keep(source: &Source) -> Option<Published> {
+    let published = source.published.as_ref()?;
+    let heartbeat = source.heartbeat_confirmed.filter(|h| h.digest == published.digest);
+    Some(Published {
+        digest: published.digest,
+        confirmed: published.origin == Origin::Consul && !published.stale,
+        heartbeat: heartbeat.map(|h| h.when),
+    })
+}
+
+/// Consul's clock, in seconds since 1970, when it last said that this content is current.
+pub fn confirmed_date(source: &Source, published: &OnBoard) -> i64 {
+    let confirmed = source.confirmed.filter(|c| c.digest == published.digest);
+    confirmed.map_or(published.date, |c| c.date)
+}
+
 fn look_one(store: &Store, identity: &Identity) -> Found {
     match store.newest(identity) {
         Err(error) => Found { error: Some(error.to_string()), ..Found::default() },
@@ -160,12 +177,9 @@ fn backed_up(name: &str, header: &Header) -> BackedUp {
 impl Keeper<'_> {
     /// Does what is due for one source; returns when it wants to be asked again.
     fn attend(&mut self, at: usize, now: Moment) -> Option<Moment> {
-        let published = self.board.read(|s| s.sources[at].published.clone());
-        let heartbeat = self.board.read(|s| s.sources[at].heartbeat_confirmed);
-        let seen = published.as_ref().map(|p| Published {
-            digest: p.digest,
-            confirmed: p.origin == Origin::Consul && !p.stale,
-            heartbeat: heartbeat.filter(|h| h.digest == p.digest).map(|h| h.when),
+        let (published, seen) = self.board.read(|s| {
+            let source = &s.sources[at];
+            (source.published.clone(), to_keep(source))
         });
         let duty = self.keeping[at].duty(seen.as_ref(), now);
         let heartbeat = seen.and_then(|p| p.heartbeat);
@@ -215,9 +229,7 @@ impl Keeper<'_> {
             self.keeping[at].failed(sys::now(), 1.0);
             return Ok(());
         };
-        let confirmed = self.board.read(|s| s.sources[at].confirmed);
-        let confirmed = confirmed.filter(|c| c.digest == published.digest);
-        let date = confirmed.map_or(published.date, |c| c.date);
+        let date = self.board.read(|s| confirmed_date(&s.sources[at], published));
         let date = jiff::Timestamp::from_second(date).unwrap_or_default();
         let setup = self.setup;
         let (name, identity) = &setup.sources[at];

@@ -6,6 +6,7 @@
 pub mod confirmation;
 pub mod cursor;
 pub mod follow;
+pub mod full_read;
 pub mod guard;
 pub mod health;
 pub mod keeping;

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod generation;
 pub mod manifest;
+pub mod pending;
 pub mod persist;
 mod tell;
 #[cfg(test)]
@@ -28,7 +29,6 @@ use crate::metrics::{Id, Metrics};
 use crate::model::key::Prefix;
 use crate::model::moment::Moment;
 use crate::model::offer::{Content, Offer};
-use crate::model::pace::{Backoff, Trouble};
 use crate::model::plan::{Layer, Plan};
 use crate::model::snapshot::{Digest, Snapshot};
 use crate::slot::Slots;
@@ -36,6 +36,7 @@ use crate::supervise::Pulse;
 use crate::sys;
 
 use generation::{Changes, Generation};
+use pending::Pending;
 use persist::Persist;
 use volume::{Error, Volume};
 
@@ -43,8 +44,6 @@ use volume::{Error, Volume};
 const KEEP: Duration = Duration::from_secs(5);
 /// Or earlier, when this many newer ones exist.
 const KEEP_COUNT: usize = 3;
-/// The least gap between two publishes; none before the first.
-const GAP: Duration = Duration::from_millis(100);
 /// How long the thread sleeps at most; also its sign of life.
 const IDLE: Duration = Duration::from_secs(5);
 /// While an answer is held, how often the volume is looked at for a person's `accept`.
@@ -77,9 +76,7 @@ pub struct Publisher {
     persist: Persist,
     current: Option<Current>,
     retired: VecDeque<(Moment, String)>,
-    pending: Vec<Option<Content>>,
-    not_before: Moment,
-    backoff: Backoff,
+    pending: Pending,
     /// A key's name that is blocked by somebody else's directory.
     blocked: Option<Failure>,
 }
@@ -121,7 +118,7 @@ impl Publisher {
         let current = volume.current();
         generation::sweep(&volume, current.as_deref())?;
         let persist = Persist::load(&volume, &setup, &board);
-        let pending = setup.sources.iter().map(|_| None).collect();
+        let pending = Pending::new(setup.sources.len());
         let mut publisher = Self {
             setup,
             board,
@@ -131,8 +128,6 @@ impl Publisher {
             current: None,
             retired: VecDeque::new(),
             pending,
-            not_before: Moment::default(),
-            backoff: Backoff::default(),
             blocked: None,
         };
         if let Some(name) = current {
@@ -158,7 +153,9 @@ impl Publisher {
             self.learn_current_plan();
             let now = sys::now();
             // An accepted answer that is already here is worth its few milliseconds at the end too.
-            if self.is_due(now) || taken.closed && self.is_complete() {
+            if self.pending.is_due(&self.board, now)
+                || taken.closed && self.pending.is_complete(&self.board)
+            {
                 self.publish(now);
             }
             if inbox.audit.swap(false, Ordering::Relaxed) {
@@ -178,8 +175,8 @@ impl Publisher {
         if let Some((since, _)) = self.retired.front() {
             until = until.min(*since + KEEP);
         }
-        if self.is_complete() {
-            until = until.min(self.not_before);
+        if self.pending.is_complete(&self.board) {
+            until = until.min(self.pending.not_before());
         }
         if self.board.read(|s| s.sources.iter().any(|s| s.hold.is_some())) {
             until = until.min(now + ACCEPT_POLL);
@@ -188,60 +185,15 @@ impl Publisher {
     }
 
     fn take(&mut self, source: usize, offer: Offer) {
-        if let Some(hold) = offer.hold {
-            self.board.update(|state| {
-                let source = &mut state.sources[source];
-                source.hold = hold;
-                source.held_marks = source.held_marks.filter(|_| hold.is_some());
-            });
-        }
-        let Some(content) = offer.content else { return };
-        let published = self.board.read(|s| s.sources[source].published.clone());
-        let newer = |p: &_| content.marks.supersedes(p);
-        if published.as_ref().is_some_and(|p| !newer(&p.marks)) {
-            return;
-        }
-        let waiting = self.pending[source].as_ref();
-        if waiting.is_some_and(|p| !newer(&p.marks)) {
-            return;
-        }
-        let confirmed = content.confirmation().map(|c| c.digest);
-        if confirmed.is_some() && confirmed == published.map(|p| p.digest) {
-            self.forget_pending(source);
-        } else {
-            self.pending[source] = Some(content);
-        }
-    }
-
-    /// Consul went back to what is published: what waited is out of date, and so is its failure.
-    fn forget_pending(&mut self, source: usize) {
-        if self.pending[source].take().is_some() {
-            self.backoff.reset();
+        if self.pending.take(source, offer, &self.board) {
             let blocked = self.blocked.clone();
             self.board.update(|state| state.volume_error = blocked);
         }
     }
 
-    /// Something is waiting, and every source has something to show.
-    fn is_complete(&self) -> bool {
-        let known = |i: usize| self.board.read(|s| s.sources[i].published.is_some());
-        self.pending.iter().any(Option::is_some)
-            && (0..self.pending.len()).all(|i| self.pending[i].is_some() || known(i))
-    }
-
-    fn is_due(&self, now: Moment) -> bool {
-        self.is_complete() && now >= self.not_before
-    }
-
     fn publish(&mut self, now: Moment) {
         match self.try_publish(now) {
-            Ok(()) => {
-                self.backoff.reset();
-                // Many files take long to make and to remove: the pause grows with them, so that
-                // links, inodes and kernel memory stay bounded in a storm of changes.
-                let took = sys::now().since(now);
-                self.not_before = sys::now() + GAP.max(took * 4);
-            }
+            Ok(()) => self.pending.published(now, sys::now()),
             Err(error) => self.publish_failed(error, now),
         }
     }
@@ -258,13 +210,12 @@ impl Publisher {
             tracing::error!(event = "publish_failed", error_kind = error.kind(), %error,
                 "cannot publish; the old generation stays");
         }
-        self.not_before = now + self.backoff.fail(Trouble::Passing, fastrand::f64());
+        self.pending.failed(now, fastrand::f64());
     }
 
     fn try_publish(&mut self, now: Moment) -> Result<(), Error> {
-        let Some(contents) = self.contents() else {
+        let Some(contents) = self.pending.contents(&self.board) else {
             // Adopted and not read since: the mechanisms bring it with their next full read.
-            self.not_before = now + GAP;
             return Ok(());
         };
         let snapshots: Vec<_> = contents.iter().map(|(snapshot, _)| snapshot.clone()).collect();
@@ -272,21 +223,6 @@ impl Publisher {
         let changes = self.make(plan, &contents, now, false)?;
         self.announce(contents, changes, now);
         Ok(())
-    }
-
-    /// The content of every source: what is pending, else what is published.
-    fn contents(&mut self) -> Option<Vec<(Arc<Snapshot>, Option<Content>)>> {
-        let published: Vec<_> = self.board.read(|state| {
-            let snapshot = |s: &crate::board::Source| s.published.as_ref()?.snapshot.clone();
-            state.sources.iter().map(snapshot).collect()
-        });
-        let pending = self.pending.iter().zip(published);
-        pending
-            .map(|(pending, published)| match pending {
-                Some(content) => Some((content.snapshot.clone(), Some(content.clone()))),
-                None => Some((published?, None)),
-            })
-            .collect()
     }
 
     fn plan(&self, snapshots: &[Arc<Snapshot>]) -> Plan {

@@ -87,7 +87,7 @@ impl Seed {
                 Attempt::Held(_) => ASK_AGAIN,
                 Attempt::Failed(error) => {
                     let pause = backoff.fail(pace(error), fastrand::f64());
-                    self.source.failed(error, Mechanism::Seed, pause);
+                    self.source.failed(error, Mechanism::Seed, pause, sys::now());
                     pause
                 }
             };
@@ -111,7 +111,7 @@ impl Seed {
             Ok(listed) => listed,
             Err(error) => return Attempt::Failed(error),
         };
-        self.source.answered(Mechanism::Seed, None);
+        self.source.answered(Mechanism::Seed, sys::now());
         self.baseline_is_known().await;
         match self.source.offer(&self.client, &listed.reading, Mechanism::Seed).await {
             Offered::Held(_) => {

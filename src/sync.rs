@@ -13,9 +13,11 @@ use crate::consul::wire::Caps;
 use crate::consul::{Client, List, Listed, Rung};
 use crate::metrics::{Id, Metrics};
 use crate::model::confirmation::{Confirmation, Mechanism};
-use crate::model::follow::{Bell, DOORBELL_ABOVE, Offered};
+use crate::model::follow::{Ask, Offered};
+use crate::model::full_read::FullRead;
 use crate::model::guard::{Candidate, Hold, Policy, Verdict, judge};
 use crate::model::key::Prefix;
+use crate::model::moment::Moment;
 use crate::model::offer::{Content, Offer};
 use crate::model::reading::{Marks, Mode, Reading};
 use crate::model::snapshot::{Digest, Snapshot};
@@ -24,6 +26,15 @@ use crate::sys;
 
 /// How long a server that is asked for a given index may take to reach it.
 const CATCH_UP: Duration = Duration::from_secs(5);
+
+/// What became of an answer at the first look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weighed {
+    /// It was accepted, held or known.
+    Settled(Offered),
+    /// It would be held; a consistent read of the same content would let it through.
+    Doubted(Hold),
+}
 
 /// One source, as its mechanisms see it.
 #[derive(Clone)]
@@ -94,33 +105,67 @@ impl Source {
         Ok(listed)
     }
 
-    /// One full read as the heartbeat does it: for a large prefix the doorbell names the index and
-    /// any server may carry the body.
+    /// One full read as the heartbeat does it; `model::full_read` chooses the questions.
     pub async fn read_all(&self, client: &Client) -> Result<Listed, Error> {
-        let large = self.previous().is_some_and(|p| p.bytes() > DOORBELL_ABOVE);
-        if large {
-            let Rung { bell: Bell { index, found, .. }, sent, .. } =
-                self.doorbell(client, None).await?;
-            if found {
-                let mut listed = self.fetch(client, index).await?;
-                if listed.reading.mode == Mode::Default {
-                    listed.reading.sent = sent;
-                    return Ok(listed);
+        let mut read = FullRead::new(self.previous().map_or(0, |p| p.bytes()));
+        let mut since = None;
+        loop {
+            let mut listed = match read.ask() {
+                Ask::Peek => {
+                    let rung = self.doorbell(client, None).await?;
+                    since = Some(rung.sent);
+                    read.bell(&rung.bell);
+                    continue;
                 }
+                Ask::Fetch(index) => self.fetch(client, index).await?,
+                _ => self.list(client, Mode::Default, None).await?,
+            };
+            if read.is_done(listed.reading.mode) {
+                // The doorbell's answer came from the leader: from then on the content is current.
+                if let (Ask::Fetch(_), Some(sent)) = (read.ask(), since) {
+                    listed.reading.sent = sent;
+                }
+                return Ok(listed);
             }
         }
-        self.list(client, Mode::Default, None).await
     }
 
     /// Judges an answer and sends it on its way. Asks Consul again where the guard wants evidence.
     pub async fn offer(&self, client: &Client, reading: &Reading, how: Mechanism) -> Offered {
-        if self.is_outdated(&reading.marks()) {
-            return Offered::Same;
+        match self.weigh(reading, how, sys::now()) {
+            Weighed::Settled(offered) => offered,
+            Weighed::Doubted(hold) => {
+                let evidence = self.ask_evidence(client).await;
+                self.settle(reading, hold, evidence.as_ref(), how, sys::now())
+            }
         }
-        let verdict = match self.judge(reading, None) {
-            Verdict::Confirm(hold) => self.ask_evidence(client, reading, hold).await,
-            decided => decided,
-        };
+    }
+
+    /// Judges an answer: settled, or doubted so that Consul is to be asked for evidence.
+    pub fn weigh(&self, reading: &Reading, how: Mechanism, now: Moment) -> Weighed {
+        if self.is_outdated(&reading.marks()) {
+            return Weighed::Settled(Offered::Same);
+        }
+        match self.judge(reading, None, now) {
+            Verdict::Confirm(hold) => Weighed::Doubted(hold),
+            verdict => Weighed::Settled(self.carry_out(verdict, reading, how)),
+        }
+    }
+
+    /// Judges a doubted answer by the evidence; without any the answer stays held.
+    pub fn settle(
+        &self,
+        reading: &Reading,
+        hold: Hold,
+        evidence: Option<&Candidate>,
+        how: Mechanism,
+        now: Moment,
+    ) -> Offered {
+        let verdict = evidence.map_or(Verdict::Hold(hold), |e| self.judge(reading, Some(e), now));
+        self.carry_out(verdict, reading, how)
+    }
+
+    fn carry_out(&self, verdict: Verdict, reading: &Reading, how: Mechanism) -> Offered {
         let offered = match verdict {
             Verdict::Accept => self.accept(reading, how),
             Verdict::Hold(hold) | Verdict::Confirm(hold) => {
@@ -136,8 +181,7 @@ impl Source {
     }
 
     /// A question failed: the hold it may mean, the counters, the state of the mechanism.
-    pub fn failed(&self, error: &Error, how: Mechanism, next: Duration) {
-        let now = sys::now();
+    pub fn failed(&self, error: &Error, how: Mechanism, next: Duration, now: Moment) {
         if let Kind::TooLarge(keys) = error.kind {
             let (keys_now, before) = self.board.read(|s| {
                 let source = &s.sources[self.at];
@@ -160,13 +204,12 @@ impl Source {
     }
 
     /// A question was answered: the mechanism is well.
-    pub fn answered(&self, how: Mechanism, next: Option<Duration>) {
-        let now = sys::now();
+    pub fn answered(&self, how: Mechanism, now: Moment) {
         let was_down = self.board.read(|s| {
             let health = s.sources[self.at].health(how);
             !health.up && health.last_error.is_some()
         });
-        self.board.went_well(self.at, how, now, next.map(|d| now + d));
+        self.board.went_well(self.at, how, now, None);
         if was_down {
             tracing::info!(
                 event = "consul_recovered",
@@ -182,27 +225,23 @@ impl Source {
         self.board.confirm(self.at, confirmation)
     }
 
-    fn judge(&self, reading: &Reading, evidence: Option<&Candidate>) -> Verdict {
+    fn judge(&self, reading: &Reading, evidence: Option<&Candidate>, now: Moment) -> Verdict {
         let candidate = Candidate::from(reading);
         self.board.read(|state| {
             let source = &state.sources[self.at];
             let accepted = source.accepts(&candidate.digest);
             let (baseline, before) = (source.baseline(), source.hold);
             let (baseline, before) = (baseline.as_ref(), before.as_ref());
-            judge(&self.policy, baseline, &candidate, accepted, before, evidence, sys::now())
+            judge(&self.policy, baseline, &candidate, accepted, before, evidence, now)
         })
     }
 
     /// Puts the guard's question: does the leader, having asked its followers, say the same, and may
     /// the token see all of it?
-    async fn ask_evidence(&self, client: &Client, reading: &Reading, hold: Hold) -> Verdict {
-        let Ok(confirming) = self.list(client, Mode::Consistent, None).await else {
-            return Verdict::Hold(hold);
-        };
-        if client.may_read(&self.prefix).await == Some(false) {
-            return Verdict::Hold(hold);
-        }
-        self.judge(reading, Some(&Candidate::from(&confirming.reading)))
+    async fn ask_evidence(&self, client: &Client) -> Option<Candidate> {
+        let confirming = self.list(client, Mode::Consistent, None).await.ok()?;
+        let may_read = client.may_read(&self.prefix).await != Some(false);
+        may_read.then(|| Candidate::from(&confirming.reading))
     }
 
     fn accept(&self, reading: &Reading, how: Mechanism) -> Offered {

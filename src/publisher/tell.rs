@@ -6,7 +6,7 @@ use super::generation::Changes;
 use super::manifest::{Manifest, Part};
 use super::{Publisher, persist};
 use crate::metrics::Id;
-use crate::model::confirmation::{Mechanism, Origin};
+use crate::model::confirmation::Origin;
 use crate::model::moment::Moment;
 use crate::model::offer::Content;
 use crate::model::plan::Plan;
@@ -60,24 +60,13 @@ impl Publisher {
     ) {
         let at = sys::now();
         let name = self.current.as_ref().map(|c| c.generation.name.clone());
-        self.board.update(|state| {
-            for (i, (_, content)) in contents.iter().enumerate() {
-                let Some(content) = content else { continue };
-                let source = &mut state.sources[i];
-                source.published = Some(content.published(at));
-                source.confirmed = content.confirmation();
-                if content.how == Mechanism::Heartbeat {
-                    source.heartbeat_confirmed = content.confirmation();
-                }
-            }
-            state.generation = name;
-            state.volume_error = self.blocked.clone();
-            state.seeded = true;
-            state.seeded_at.get_or_insert(at);
-        });
+        let news = contents.iter().enumerate().filter_map(|(i, (_, c))| Some((i, c.as_ref()?)));
+        let blocked = self.blocked.clone();
+        self.board.update(|state| state.volume_error = blocked);
+        self.board.published(news, name, at);
         for (i, (snapshot, content)) in contents.iter().enumerate() {
             let Some(content) = content else { continue };
-            self.pending[i] = None;
+            self.pending.shown(i);
             persist::consume_accept(&self.volume, &self.board, &snapshot.digest());
             tracing::info!(
                 event = "published",

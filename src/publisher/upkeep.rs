@@ -58,7 +58,7 @@ impl Publisher {
     /// very file that was changed.
     fn repair(&mut self) {
         let now = sys::now();
-        let Some(contents) = self.contents() else {
+        let Some(contents) = self.pending.contents(&self.board) else {
             return;
         };
         let snapshots: Vec<_> = contents.iter().map(|(snapshot, _)| snapshot.clone()).collect();

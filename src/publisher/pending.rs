@@ -1,0 +1,114 @@
+//! What waits to be published, and when it may be: decisions without a volume and without a clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::board::{Board, Source};
+use crate::model::moment::Moment;
+use crate::model::offer::{Content, Offer};
+use crate::model::pace::{Backoff, Trouble};
+use crate::model::snapshot::Snapshot;
+
+/// The least gap between two publishes; none before the first.
+const GAP: Duration = Duration::from_millis(100);
+
+/// A source's part of the next generation, and what is new about it.
+pub type Part = (Arc<Snapshot>, Option<Content>);
+
+/// Accepted content on its way to the volume.
+#[derive(Debug)]
+pub struct Pending {
+    contents: Vec<Option<Content>>,
+    not_before: Moment,
+    backoff: Backoff,
+}
+
+// === impl Pending ===
+
+impl Pending {
+    /// Nothing waits, for `sources` sources.
+    pub fn new(sources: usize) -> Self {
+        let contents = (0..sources).map(|_| None).collect();
+        Self { contents, not_before: Moment::default(), backoff: Backoff::default() }
+    }
+
+    /// Takes what a mechanism has put into a source's slot. True when that made what waited out of
+    /// date: Consul went back to what is published, and the failure to publish the other is over too.
+    pub fn take(&mut self, source: usize, offer: Offer, board: &Board) -> bool {
+        if let Some(hold) = offer.hold {
+            board.update(|state| {
+                let source = &mut state.sources[source];
+                source.hold = hold;
+                source.held_marks = source.held_marks.filter(|_| hold.is_some());
+            });
+        }
+        let Some(content) = offer.content else { return false };
+        let published = board.read(|s| s.sources[source].published.clone());
+        let newer = |marks: &_| content.marks.supersedes(marks);
+        let waiting = self.contents[source].as_ref();
+        if published.as_ref().is_some_and(|p| !newer(&p.marks))
+            || waiting.is_some_and(|waiting| !newer(&waiting.marks))
+        {
+            return false;
+        }
+        let confirmed = content.confirmation().map(|c| c.digest);
+        if confirmed.is_none() || confirmed != published.map(|p| p.digest) {
+            self.contents[source] = Some(content);
+            return false;
+        }
+        let outdated = self.contents[source].take().is_some();
+        if outdated {
+            self.backoff.reset();
+        }
+        outdated
+    }
+
+    /// Something is waiting, and every source has something to show.
+    pub fn is_complete(&self, board: &Board) -> bool {
+        let known = |i: usize| board.read(|s| s.sources[i].published.is_some());
+        self.contents.iter().any(Option::is_some)
+            && (0..self.contents.len()).all(|i| self.contents[i].is_some() || known(i))
+    }
+
+    /// It may be published now.
+    pub fn is_due(&self, board: &Board, now: Moment) -> bool {
+        self.is_complete(board) && now >= self.not_before
+    }
+
+    /// The earliest moment for the next publish.
+    pub fn not_before(&self) -> Moment {
+        self.not_before
+    }
+
+    /// The part of every source: what is pending, else what is published. `None` while one was
+    /// adopted and has not been read since.
+    pub fn contents(&self, board: &Board) -> Option<Vec<Part>> {
+        let published: Vec<_> = board.read(|state| {
+            let snapshot = |s: &Source| s.published.as_ref()?.snapshot.clone();
+            state.sources.iter().map(snapshot).collect()
+        });
+        let parts = self.contents.iter().zip(published).map(|(pending, published)| match pending {
+            Some(content) => Some((content.snapshot.clone(), Some(content.clone()))),
+            None => Some((published?, None)),
+        });
+        parts.collect()
+    }
+
+    /// A source's content is visible.
+    pub fn shown(&mut self, source: usize) {
+        self.contents[source] = None;
+    }
+
+    /// A publish that began at `began` has ended well at `ended`. Many files take long to make and to
+    /// remove: the pause grows with them, so that links, inodes and kernel memory stay bounded in a
+    /// storm of changes.
+    pub fn published(&mut self, began: Moment, ended: Moment) {
+        self.backoff.reset();
+        self.not_before = ended + GAP.max(ended.since(began) * 4);
+    }
+
+    /// It has failed; what waits is tried again.
+    pub fn failed(&mut self, now: Moment, dice: f64) {
+        self.not_before = now + self.backoff.fail(Trouble::Passing, dice);
+    }
+}

@@ -1,0 +1,143 @@
+//! What one answer of the watch means, and what is remembered for the next: no socket, no clock.
+
+use std::time::Duration;
+
+use crate::consul::error::Error;
+use crate::metrics::Id;
+use crate::model::confirmation::{Confirmation, Mechanism, Origin};
+use crate::model::follow::{Ask, Bell, Follow, Full, Offered, Use};
+use crate::model::moment::Moment;
+use crate::model::reading::{Marks, Reading};
+use crate::model::snapshot::Digest;
+use crate::sync::Source;
+
+/// Content confirmed by Consul at most this long ago is adopted without reading it again.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// The watch of one source between two questions.
+pub struct Round {
+    follow: Follow,
+    wait: Duration,
+    /// What was last read, accepted or held: the doorbell's word is about this.
+    last: Option<(Digest, Marks)>,
+}
+
+// === impl Round ===
+
+impl Round {
+    /// Where to begin: content that Consul confirmed a moment ago need not be read again.
+    pub fn start(source: &Source, wait: Duration, now: Moment) -> Self {
+        let adopted = source.board.read(|state| {
+            let [source] = state.sources.as_slice() else {
+                return None;
+            };
+            let published = source.published.as_ref()?;
+            let fresh = source.confirmed.is_some_and(|c| now.since(c.when) < FRESH);
+            let usable = fresh && published.origin == Origin::Consul && !published.stale;
+            let last = (published.digest, published.marks);
+            usable.then_some((published.index, published.bytes, last))
+        });
+        let (follow, last) = match adopted {
+            Some((index, bytes, last)) => (Follow::adopt(wait, index, bytes), Some(last)),
+            None => (Follow::new(wait), None),
+        };
+        Self { follow, wait, last }
+    }
+
+    /// The next thing to do.
+    pub fn next(&mut self, now: Moment) -> Ask {
+        self.follow.next(now)
+    }
+
+    /// Reads everything next: a person accepted a held answer, or the token changed.
+    pub fn reread(&mut self) {
+        self.follow.reread();
+    }
+
+    /// A whole body came as the answer to `ask`. True if its content is to be offered; then
+    /// [`offered`](Self::offered) has to follow.
+    pub fn full(&mut self, source: &Source, answer: Full, now: Moment, dice: f64) -> bool {
+        let usable = self.follow.full(answer, dice);
+        source.answered(Mechanism::Watch, now);
+        if usable != Use::Offer {
+            count(source, "index_reset");
+        }
+        usable == Use::Offer
+    }
+
+    /// What became of the content that came as the answer to `ask`.
+    pub fn offered(
+        &mut self,
+        source: &Source,
+        ask: Ask,
+        answer: Full,
+        reading: &Reading,
+        offered: Offered,
+        now: Moment,
+    ) {
+        let woken = answer.elapsed < self.wait - self.wait / 16 && ask != Ask::Read;
+        self.follow.offered(offered, now);
+        if offered == Offered::Same && woken {
+            self.follow.idle_wake(now);
+        }
+        self.last = Some((reading.snapshot.digest(), reading.marks()));
+        source.board.update(|s| s.sources[source.at].watched_index = answer.index);
+        count(source, if offered == Offered::Changed { "changed" } else { "unchanged" });
+    }
+
+    /// The doorbell answered. `sent`: when it was asked; `date`: Consul's clock, in seconds.
+    pub fn rung(
+        &mut self,
+        source: &Source,
+        ask: Ask,
+        bell: Bell,
+        (sent, date): (Moment, i64),
+        now: Moment,
+        dice: f64,
+    ) {
+        let usable = self.follow.bell(bell, now, dice);
+        source.answered(Mechanism::Watch, now);
+        match (usable, self.last) {
+            (Use::Confirm, Some((digest, marks))) => {
+                let how = Mechanism::Watch;
+                let confirmation = Confirmation { digest, when: sent, date, how };
+                let stands = source.confirm(confirmation) || is_held(source, &digest);
+                if !stands && is_overtaken(source, &marks) {
+                    // Somebody published something else meanwhile: one of us is wrong.
+                    self.follow.reread();
+                }
+                count(source, "unchanged");
+            }
+            (Use::Confirm, None) => self.follow.reread(),
+            _ if matches!(ask, Ask::Ring(_)) => count(source, "changed"),
+            _ => {}
+        }
+    }
+
+    /// The question failed.
+    pub fn failed(&mut self, source: &Source, ask: Ask, error: &Error, now: Moment, dice: f64) {
+        self.follow.failed(error.trouble(), dice);
+        source.failed(error, Mechanism::Watch, self.follow.pending_pause(), now);
+        if matches!(ask, Ask::Block(_) | Ask::Ring(_)) {
+            count(source, "error");
+        }
+    }
+}
+
+/// Whether this content is the one being refused. That it has not changed is then no news.
+fn is_held(source: &Source, digest: &Digest) -> bool {
+    let hold = source.board.read(|s| s.sources[source.at].hold);
+    hold.is_some_and(|hold| hold.digest == Some(*digest))
+}
+
+/// Whether something newer is published than what was read last. If not, that is still on its way.
+fn is_overtaken(source: &Source, last: &Marks) -> bool {
+    source.board.read(|state| {
+        let published = state.sources[source.at].published.as_ref();
+        published.is_some_and(|p| p.marks.supersedes(last))
+    })
+}
+
+fn count(source: &Source, result: &str) {
+    source.metrics.count(Id::WatchRequests, &[&source.name, result]);
+}
