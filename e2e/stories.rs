@@ -52,6 +52,6 @@ fn watching<'p>(pod: &'p Pod, args: &[&str]) -> Sidecar<'p> {
 
 /// Prints a figure also where the test passes: the test runner keeps back only what goes through
 /// the macros.
-fn measured(text: &str) {
+pub fn measured(text: &str) {
     let _ = writeln!(std::io::stderr(), "measured: {text}");
 }

@@ -103,7 +103,7 @@ pub struct Rung {
     pub date: i64,
 }
 
-/// How long an answer to a blocking query may take before the connection is given up.
+/// How long the answer to a blocking query may take before the connection is given up.
 pub fn blocking_deadline(wait: Duration) -> Duration {
     wait + wait / 16 + HOLD + MARGIN
 }
@@ -360,7 +360,8 @@ fn blocking(block: Option<(u64, Duration)>) -> String {
     })
 }
 
-fn deadline(block: Option<(u64, Duration)>) -> Duration {
+/// How long the beginning of an answer may take.
+pub fn deadline(block: Option<(u64, Duration)>) -> Duration {
     block.map_or(ANSWER, |(_, wait)| blocking_deadline(wait))
 }
 

@@ -96,12 +96,12 @@ impl Watch {
     }
 
     async fn full(&self, round: &mut Round, ask: Ask, listed: Listed) {
-        let (source, reading) = (&self.source, &listed.reading);
+        let (source, mut reading) = (&self.source, listed.reading);
         let index = reading.snapshot.index();
         let answer = Full { index, elapsed: listed.elapsed, size: listed.size };
-        if round.full(source, answer, sys::now(), fastrand::f64()) {
-            let offered = source.offer(&self.client, reading, Mechanism::Watch).await;
-            round.offered(source, ask, answer, reading, offered, sys::now());
+        if round.full(source, ask, answer, &mut reading, sys::now(), fastrand::f64()) {
+            let offered = source.offer(&self.client, &reading, Mechanism::Watch).await;
+            round.offered(source, ask, answer, &reading, offered, sys::now());
         }
     }
 }

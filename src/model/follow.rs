@@ -202,8 +202,9 @@ impl Follow {
                 self.read_spread(dice);
             }
             State::Recover => self.read_spread(dice),
-            _ if !answer.found => self.reread(),
-            _ => return self.learned(answer, now),
+            // The whole was there a moment ago.
+            _ if !answer.found => return self.distrust(Turn::Back, dice),
+            _ => return self.learned(answer, now, dice),
         }
         Use::Discard
     }
@@ -268,15 +269,17 @@ impl Follow {
         size > self.body / 2
     }
 
-    fn learned(&mut self, answer: Bell, now: Moment) -> Use {
+    fn learned(&mut self, answer: Bell, now: Moment, dice: f64) -> Use {
         match answer.index.cmp(&self.cursor) {
-            std::cmp::Ordering::Less => self.reread(),
+            // Also an index of 0, which is never the cursor: it says nothing of the content's age.
+            std::cmp::Ordering::Less => return self.distrust(Turn::Back, dice),
             std::cmp::Ordering::Greater => {
                 self.to(State::Fetch(answer.index));
                 self.pause = self.changed.take(now);
             }
             std::cmp::Ordering::Equal if self.bell_is_dear(answer.size) => self.to(State::Block),
             std::cmp::Ordering::Equal => {
+                self.odd = 0;
                 self.to(State::Ring);
                 return Use::Confirm;
             }
@@ -412,6 +415,23 @@ mod tests {
         assert_eq!(follow.next(NOW), Ask::Peek, "names may have changed");
         assert_eq!(follow.bell(bell(52, SOON), NOW, 0.5), Use::Confirm);
         assert_eq!(follow.next(NOW), Ask::Ring(52));
+    }
+
+    #[test]
+    fn a_doorbell_that_never_agrees_with_the_content_does_not_spin() {
+        for odd in [bell(0, SOON), bell(7, SOON), Bell { found: false, ..bell(41, SOON) }] {
+            let mut follow = Follow::new(WAIT);
+            let mut paused = Duration::ZERO;
+            for _ in 0..8 {
+                assert_eq!(follow.next(NOW), Ask::Read);
+                follow.full(large(41), 1.0);
+                assert_eq!(follow.next(NOW), Ask::Peek);
+                assert_eq!(follow.bell(odd, NOW, 1.0), Use::Discard);
+                let Ask::Pause(pause) = follow.next(NOW) else { panic!("no pause") };
+                paused += pause;
+            }
+            assert!(paused > Duration::from_secs(20), "{paused:?}");
+        }
     }
 
     #[test]

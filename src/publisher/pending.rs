@@ -11,6 +11,9 @@ use crate::model::snapshot::Snapshot;
 
 /// The least gap between two publishes; none before the first.
 const GAP: Duration = Duration::from_millis(100);
+/// The longest pause that a slow publish is followed by. One that took minutes was not busy but
+/// stopped: a machine that slept, a volume that hung.
+const LONGEST_GAP: Duration = Duration::from_secs(5);
 
 /// A source's part of the next generation, and what is new about it.
 pub type Part = (Arc<Snapshot>, Option<Content>);
@@ -104,11 +107,27 @@ impl Pending {
     /// storm of changes.
     pub fn published(&mut self, began: Moment, ended: Moment) {
         self.backoff.reset();
-        self.not_before = ended + GAP.max(ended.since(began) * 4);
+        self.not_before = ended + (ended.since(began) * 4).clamp(GAP, LONGEST_GAP);
     }
 
     /// It has failed; what waits is tried again.
     pub fn failed(&mut self, now: Moment, dice: f64) {
         self.not_before = now + self.backoff.fail(Trouble::Passing, dice);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gap_grows_with_the_work_and_not_with_a_sleep() {
+        let began = Moment(1_000_000_000_000);
+        for (took, gap) in [(1, 100), (25, 100), (200, 800), (3_600_000, 5_000)] {
+            let mut pending = Pending::new(1);
+            let ended = began + Duration::from_millis(took);
+            pending.published(began, ended);
+            assert_eq!(pending.not_before().since(ended).as_millis(), gap, "{took} ms");
+        }
     }
 }

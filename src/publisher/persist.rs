@@ -192,10 +192,8 @@ pub fn is_digest_prefix(text: &str) -> bool {
     (8..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// Puts an adopted generation on the board.
-pub fn adopt(board: &Board, manifest: &Manifest) {
-    let boot = sys::boot_id();
-    let now = sys::now();
+/// Puts a generation adopted at `now`, in this `boot`, on the board.
+pub fn adopt(board: &Board, manifest: &Manifest, boot: &str, now: Moment) {
     board.update(|state| {
         for (source, part) in state.sources.iter_mut().zip(&manifest.sources) {
             let same_boot = part.boot == boot;

@@ -30,7 +30,7 @@ impl Publisher {
         if !manifest.is_of(ours) || audit::audit(fd.as_fd(), &manifest.tree).is_err() {
             return None;
         }
-        persist::adopt(&self.board, &manifest);
+        persist::adopt(&self.board, &manifest, &sys::boot_id(), sys::now());
         let generation = Generation { name, fd, plan: None };
         tracing::info!(
             event = "adopted",

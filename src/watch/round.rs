@@ -20,6 +20,8 @@ pub struct Round {
     wait: Duration,
     /// What was last read, accepted or held: the doorbell's word is about this.
     last: Option<(Digest, Marks)>,
+    /// When the doorbell was asked that answered last.
+    rung: Moment,
 }
 
 // === impl Round ===
@@ -41,7 +43,7 @@ impl Round {
             Some((index, bytes, last)) => (Follow::adopt(wait, index, bytes), Some(last)),
             None => (Follow::new(wait), None),
         };
-        Self { follow, wait, last }
+        Self { follow, wait, last, rung: Moment::default() }
     }
 
     /// The next thing to do.
@@ -56,7 +58,20 @@ impl Round {
 
     /// A whole body came as the answer to `ask`. True if its content is to be offered; then
     /// [`offered`](Self::offered) has to follow.
-    pub fn full(&mut self, source: &Source, answer: Full, now: Moment, dice: f64) -> bool {
+    pub fn full(
+        &mut self,
+        source: &Source,
+        ask: Ask,
+        answer: Full,
+        reading: &mut Reading,
+        now: Moment,
+        dice: f64,
+    ) -> bool {
+        if let Ask::Fetch(_) = ask {
+            // Any server may have answered, and one that lags knows nothing of what came after the
+            // doorbell's index: the content was current when the leader named that, not later.
+            reading.sent = self.rung;
+        }
         let usable = self.follow.full(answer, dice);
         source.answered(Mechanism::Watch, now);
         if usable != Use::Offer {
@@ -95,6 +110,7 @@ impl Round {
         now: Moment,
         dice: f64,
     ) {
+        self.rung = sent;
         let usable = self.follow.bell(bell, now, dice);
         source.answered(Mechanism::Watch, now);
         match (usable, self.last) {

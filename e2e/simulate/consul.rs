@@ -1,0 +1,421 @@
+//! The simulated Consul: the embedded one's table behind a network that fails.
+//!
+//! It answers as Consul is documented to and was seen to: a blocking query returns above its index
+//! or when its wait is over, a restore and a stopping server return every query at once with the old
+//! index and body, a hidden prefix is a 404 with the usual index.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use seedcar::consul::deadline;
+use seedcar::consul::error::{Error, Kind};
+use seedcar::demo::kv::{Kv, Put};
+use seedcar::model::follow::{Ask, Bell, Full};
+use seedcar::model::guard::Candidate;
+use seedcar::model::moment::Moment;
+use seedcar::model::reading::{Mode, Reading};
+use seedcar::model::snapshot::{Entry, Snapshot};
+
+use super::pod::Address;
+
+/// What all pods mirror.
+pub const PREFIX: &str = "app/";
+/// How long a blocking query is held.
+pub const WAIT: Duration = Duration::from_secs(30);
+/// How long a server may take to reach the index it is asked for.
+const CATCH_UP: Duration = Duration::from_secs(5);
+/// Consul's clock when the simulation begins, in seconds.
+const EPOCH: i64 = 1_790_000_000;
+
+/// One question on the wire.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Question {
+    /// What a mechanism asks.
+    Ask(Ask),
+    /// The guard's: a consistent read, and may the token see all of it.
+    Evidence,
+}
+
+/// A usable answer.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The whole prefix.
+    Full(Full, Box<Reading>),
+    /// The doorbell's, with when it was asked and Consul's clock.
+    Bell(Bell, (Moment, i64)),
+    /// The guard's evidence; none where the token may not see all.
+    Evidence(Option<Candidate>),
+}
+
+/// A question under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// What is asked.
+    pub question: Question,
+    /// Who asks.
+    pub from: Address,
+    /// When it was sent.
+    pub sent: Moment,
+}
+
+/// What the token may see.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Rights {
+    /// Everything.
+    #[default]
+    All,
+    /// Nothing: the prefix looks deleted.
+    None,
+    /// About so many in sixteen of the keys; the flag is whether Consul says so.
+    Some(u8, bool),
+    /// The token is unknown.
+    Revoked,
+}
+
+/// What the server answers with instead of data.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Mood {
+    /// It answers.
+    #[default]
+    Well,
+    /// It has no leader: 500 after seven seconds.
+    Leaderless,
+    /// 429 with this `Retry-After`.
+    Busy(Option<Duration>),
+    /// 200 with nonsense, or a body cut short.
+    Garbled,
+    /// 400.
+    Refusing,
+}
+
+/// What it says in `X-Consul-Index`, and when it answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Lie {
+    /// The truth.
+    #[default]
+    None,
+    /// 0.
+    Zero,
+    /// A little less.
+    Lower,
+    /// Above what a float can hold.
+    Huge,
+    /// The truth, but at once: the asked index and the old body.
+    Early,
+    /// Any other server is behind by one state.
+    Lagging,
+}
+
+/// The network to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Net {
+    /// Fine.
+    #[default]
+    Up,
+    /// Refused.
+    Refused,
+    /// Packets vanish, and with them what was under way.
+    Silent,
+}
+
+/// What a delivery needs to know: when, to whom, what.
+pub type Delivery = (Moment, Request, Result<Answer, Error>);
+
+/// The server.
+pub struct Consul {
+    kv: Kv,
+    /// What was shown since the table last changed.
+    views: Vec<(Rights, Arc<Snapshot>)>,
+    /// The network.
+    pub net: Net,
+    /// What it answers.
+    pub mood: Mood,
+    /// What it lies about.
+    pub lie: Lie,
+    /// What the token may see.
+    pub rights: Rights,
+    /// A constant value of this size, so that bodies are watched by the doorbell.
+    pub ballast: usize,
+    blocked: Vec<(Request, Moment, u64, Rights)>,
+    entries: BTreeMap<Vec<u8>, Arc<Entry>>,
+    before: Option<Arc<Snapshot>>,
+    /// Requests that were answered, and the bytes of their bodies.
+    pub served: (u64, u64),
+}
+
+// === impl Request ===
+
+impl Request {
+    fn ask(&self) -> Ask {
+        match self.question {
+            Question::Ask(ask) => ask,
+            Question::Evidence => Ask::Read,
+        }
+    }
+
+    fn block(&self) -> Option<(u64, Duration)> {
+        match self.ask() {
+            Ask::Block(index) | Ask::Ring(index) => Some((index, WAIT)),
+            Ask::Fetch(index) => Some((index.saturating_sub(1), CATCH_UP)),
+            _ => None,
+        }
+    }
+
+    /// When the client gives up.
+    pub fn gives_up(&self) -> Moment {
+        self.sent + deadline(self.block())
+    }
+}
+
+/// A client that heard nothing.
+pub fn unheard(request: Request) -> Delivery {
+    let error = Error::new(Kind::Timeout, "no answer".to_owned());
+    (request.gives_up(), request, Err(error))
+}
+
+// === impl Consul ===
+
+impl Consul {
+    /// An empty one.
+    pub fn new(ballast: usize) -> Self {
+        let mut consul = Self {
+            kv: Kv::new(),
+            views: Vec::new(),
+            net: Net::Up,
+            mood: Mood::Well,
+            lie: Lie::None,
+            rights: Rights::All,
+            ballast,
+            blocked: Vec::new(),
+            entries: BTreeMap::new(),
+            before: None,
+            served: (0, 0),
+        };
+        consul.fill();
+        consul
+    }
+
+    fn fill(&mut self) {
+        if self.ballast > 0 {
+            let value = vec![b'.'; self.ballast];
+            self.kv.put(format!("{PREFIX}ballast"), Put { value, flags: 0 });
+        }
+    }
+
+    /// Its clock, in seconds.
+    pub fn date(now: Moment) -> i64 {
+        EPOCH + now.since(Moment::default()).as_secs() as i64
+    }
+
+    /// What these rights show now.
+    pub fn view(&mut self, rights: Rights) -> Arc<Snapshot> {
+        if let Some((_, view)) = self.views.iter().find(|(known, _)| *known == rights) {
+            return view.clone();
+        }
+        let index = self.kv.prefix_index(PREFIX);
+        let mut entries = Vec::new();
+        for (key, entry) in self.kv.list(PREFIX).filter(|(key, _)| rights.show(key)) {
+            let known = self.entries.get(key);
+            let same =
+                |k: &&Arc<Entry>| k.modify_index == entry.modify_index && *k.value == *entry.value;
+            let made = known.filter(same).cloned().unwrap_or_else(|| {
+                let name = String::from_utf8_lossy(key);
+                let (created, modified) = (entry.create_index, entry.modify_index);
+                Arc::new(Entry::new(&name, &entry.value, entry.flags, created, modified))
+            });
+            self.entries.insert(key.to_owned(), made.clone());
+            entries.push(made);
+        }
+        let view = Arc::new(Snapshot::new(index, entries).expect("keys of a table are distinct"));
+        self.views.push((rights, view.clone()));
+        view
+    }
+
+    /// The table, to change it.
+    pub fn kv(&mut self) -> &mut Kv {
+        self.views.clear();
+        &mut self.kv
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Kv {
+        &self.kv
+    }
+
+    /// A request arrives.
+    pub fn arrive(
+        &mut self,
+        request: Request,
+        now: Moment,
+        dice: &mut fastrand::Rng,
+    ) -> Option<Delivery> {
+        let failed = |after: Duration, error| Some((now + after, request, Err(error)));
+        let quick = Duration::from_millis(1);
+        match self.mood {
+            _ if self.net == Net::Silent => return Some(unheard(request)),
+            _ if self.net == Net::Refused => return failed(quick, error(Kind::Connect)),
+            Mood::Leaderless => return failed(Duration::from_secs(7), error(Kind::Server)),
+            Mood::Busy(retry_after) => {
+                return failed(quick, Error { retry_after, ..error(Kind::RateLimited) });
+            }
+            Mood::Garbled => return failed(quick, error(Kind::Malformed)),
+            Mood::Refusing => return failed(quick, error(Kind::BadRequest)),
+            Mood::Well if self.rights == Rights::Revoked => {
+                return failed(quick, error(Kind::Denied));
+            }
+            Mood::Well => {}
+        }
+        let index = self.kv.prefix_index(PREFIX);
+        match request.block() {
+            Some((above, wait)) if index <= above && !(self.lie == Lie::Early && dice.bool()) => {
+                let until = now + wait + wait.mul_f64(dice.f64() / 16.0);
+                self.blocked.push((request, until, above, self.rights));
+                None
+            }
+            _ => Some(self.answer(request, now, self.rights, None)),
+        }
+    }
+
+    /// When the next held query is due.
+    pub fn next_due(&self) -> Option<Moment> {
+        self.blocked.iter().map(|(_, until, ..)| *until).min()
+    }
+
+    /// Answers what is due or woken.
+    pub fn wake(&mut self, now: Moment) -> Vec<Delivery> {
+        let index = self.kv.prefix_index(PREFIX);
+        let due =
+            |(_, until, above, _): &(Request, Moment, u64, Rights)| index > *above || *until <= now;
+        let (woken, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.blocked).into_iter().partition(due);
+        self.blocked = rest;
+        woken
+            .into_iter()
+            .map(|(request, _, _, rights)| self.answer(request, now, rights, None))
+            .collect()
+    }
+
+    /// Returns every held query at once with the old index and body.
+    pub fn abandon(&mut self, now: Moment) -> Vec<Delivery> {
+        let blocked = std::mem::take(&mut self.blocked);
+        let old = |(request, _, above, rights)| self.answer(request, now, rights, Some(above));
+        blocked.into_iter().map(old).collect()
+    }
+
+    /// Closes every connection; or says nothing on them ever again.
+    pub fn drop_all(&mut self, now: Moment, silently: bool) -> Vec<Delivery> {
+        let blocked = std::mem::take(&mut self.blocked);
+        let lost = |(request, ..): (Request, Moment, u64, Rights)| {
+            if silently { unheard(request) } else { (now, request, Err(error(Kind::Connect))) }
+        };
+        blocked.into_iter().map(lost).collect()
+    }
+
+    /// What another server still shows when it lags: the state before this one.
+    pub fn remember(&mut self) {
+        self.before = Some(self.view(Rights::All));
+    }
+
+    fn answer(
+        &mut self,
+        request: Request,
+        now: Moment,
+        rights: Rights,
+        index: Option<u64>,
+    ) -> Delivery {
+        let rights = if rights == Rights::Revoked { Rights::All } else { rights };
+        let mut shown = self.view(rights);
+        let ask = request.ask();
+        if let (Ask::Fetch(_), Lie::Lagging, Some(before)) = (ask, self.lie, &self.before) {
+            shown = before.clone();
+        }
+        let index = index.unwrap_or_else(|| self.lie.about(shown.index()));
+        let snapshot = if index == shown.index() {
+            shown
+        } else {
+            Arc::new(Snapshot::new(index, shown.entries().to_vec()).expect("distinct"))
+        };
+        let elapsed = now.since(request.sent);
+        let date = Self::date(now);
+        let size = if snapshot.keys() == 0 {
+            0
+        } else {
+            snapshot.bytes() * 4 / 3 + 100 * snapshot.keys() as u64
+        };
+        let names = self.names(rights);
+        let answer = match ask {
+            Ask::Peek | Ask::Ring(_) => {
+                let found = snapshot.keys() > 0;
+                let bell = Bell { index, elapsed, size: 91, names, found };
+                Answer::Bell(bell, (request.sent, date))
+            }
+            _ => {
+                let mode = match ask {
+                    Ask::Fetch(wanted) if index < wanted => Mode::Stale,
+                    _ if request.question == Question::Evidence => Mode::Consistent,
+                    _ => Mode::Default,
+                };
+                let filtered = matches!(rights, Rights::Some(_, true));
+                let full = Full { index, elapsed, size };
+                let (sent, answered) = (request.sent, now);
+                Answer::Full(
+                    full,
+                    Box::new(Reading { snapshot, sent, answered, date, mode, filtered }),
+                )
+            }
+        };
+        let answer = match (request.question, answer) {
+            (Question::Evidence, Answer::Full(_, reading)) => {
+                let may_read = self.rights != Rights::None;
+                Answer::Evidence(may_read.then(|| Candidate::from(&*reading)))
+            }
+            (_, answer) => answer,
+        };
+        self.served.0 += 1;
+        self.served.1 += if matches!(answer, Answer::Bell(..)) { 91 } else { size };
+        (now, request, Ok(answer))
+    }
+
+    fn names(&self, rights: Rights) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for name in self.kv.keys(PREFIX, b"/").iter().filter(|name| rights.show(name)) {
+            name.hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+}
+
+// === impl Rights ===
+
+impl Rights {
+    fn show(self, key: &[u8]) -> bool {
+        match self {
+            Self::All | Self::Revoked => true,
+            Self::None => false,
+            Self::Some(share, _) => {
+                let mut hasher = DefaultHasher::new();
+                key.hash(&mut hasher);
+                hasher.finish() % 16 < u64::from(share)
+            }
+        }
+    }
+}
+
+// === impl Lie ===
+
+impl Lie {
+    fn about(self, index: u64) -> u64 {
+        match self {
+            Self::Zero => 0,
+            Self::Lower => index.saturating_sub(7),
+            Self::Huge => index + (1 << 54),
+            Self::None | Self::Early | Self::Lagging => index,
+        }
+    }
+}
+
+fn error(kind: Kind) -> Error {
+    Error::new(kind, "simulated".to_owned())
+}

@@ -1,0 +1,138 @@
+//! The publisher's calls: writing takes a while, or fails.
+
+use std::time::Duration;
+
+use seedcar::model::moment::Moment;
+use seedcar::model::offer::Content;
+use seedcar::model::snapshot::Digest;
+use seedcar::publisher::manifest::{Manifest, Part};
+use seedcar::publisher::pending::Pending;
+
+use super::{BOOT, Pod, Wake};
+use crate::simulate::consul::PREFIX;
+use crate::simulate::world::Env;
+
+/// What waits, and what is being written.
+pub struct Show {
+    pending: Pending,
+    writing: Option<Content>,
+    woken_at: Option<Moment>,
+}
+
+impl Default for Show {
+    fn default() -> Self {
+        Self { pending: Pending::new(1), writing: None, woken_at: None }
+    }
+}
+
+// === impl Show ===
+
+impl Show {
+    /// It is in the middle of a publish.
+    pub fn is_writing(&self) -> bool {
+        self.writing.is_some()
+    }
+}
+
+impl Pod {
+    /// Has the publisher look at its slots in a moment.
+    pub(super) fn publish_soon(&mut self, env: &mut Env) {
+        self.publish_at(env.now + Duration::from_micros(200), env);
+    }
+
+    fn publish_at(&mut self, at: Moment, env: &mut Env) {
+        let show = &mut self.process().show;
+        if show.woken_at.is_none_or(|known| at < known) {
+            show.woken_at = Some(at);
+            self.later(at, Wake::Publish, env);
+        }
+    }
+
+    /// One round of the publisher.
+    pub(super) fn publish(&mut self, env: &mut Env) {
+        let (full, hangs_until) = (self.volumes.full, self.volumes.hangs_until);
+        let dice = env.dice.f64();
+        let now = env.now;
+        let process = self.process();
+        let (board, show) = (&process.source.board, &mut process.show);
+        if show.woken_at.is_none_or(|at| at > now) {
+            return;
+        }
+        show.woken_at = None;
+        if show.writing.is_some() {
+            // It will look again when it has written.
+            return;
+        }
+        for (source, offer) in process.source.inbox.slots.take(Duration::ZERO).values {
+            show.pending.take(source, offer, board);
+        }
+        // Back at the slots: the taker's hands are empty.
+        process.source.inbox.slots.take(Duration::ZERO);
+        if show.pending.is_due(board, now) {
+            let content = show.pending.contents(board).and_then(|mut parts| parts.pop()?.1);
+            if full {
+                show.pending.failed(now, dice);
+            } else if let Some(content) = content {
+                show.writing = Some(content);
+                let took = Duration::from_millis(1) + Duration::from_millis(20).mul_f64(dice);
+                self.later((now + took).max(hangs_until), Wake::Published(now), env);
+                return;
+            }
+        }
+        self.publish_rest(env);
+    }
+
+    fn publish_rest(&mut self, env: &mut Env) {
+        let process = self.process();
+        let show = &process.show;
+        let hold = process.source.board.read(|s| s.sources[0].hold);
+        if show.pending.is_complete(&process.source.board) {
+            let at = show.pending.not_before().max(env.now + Duration::from_millis(1));
+            self.publish_at(at, env);
+        }
+        self.volumes.hold = hold;
+    }
+
+    /// The rename: everybody sees it.
+    pub(super) fn published(&mut self, began: Moment, env: &mut Env) {
+        let first = !self.process().source.board.read(|s| s.seeded);
+        let process = self.process();
+        let content = process.show.writing.take().expect("being written");
+        let digest = content.snapshot.digest();
+        process.source.board.published([(0, &content)].into_iter(), None, env.now);
+        process.show.pending.shown(0);
+        process.show.pending.published(began, env.now);
+        process
+            .source
+            .board
+            .update(|s| s.sources[0].accepted.retain(|a| !digest.hex().starts_with(a)));
+        let before = self.volumes.published.take().map(|(_, s)| s);
+        env.oracle.published(self.at, before.as_deref(), &content, env.now);
+        self.volumes.published = Some((manifest(&content), content.snapshot.clone()));
+        if first {
+            self.begin(env);
+        }
+        self.publish_rest(env);
+        self.publish_soon(env);
+    }
+}
+
+fn manifest(content: &Content) -> Manifest {
+    let snapshot = &content.snapshot;
+    let part = Part {
+        name: "default".to_owned(),
+        prefix: PREFIX.to_owned(),
+        index: snapshot.index(),
+        digest: snapshot.digest(),
+        keys: snapshot.keys(),
+        bytes: snapshot.bytes(),
+        origin: content.origin,
+        stale: content.stale,
+        confirmed: seedcar::publisher::persist::rfc3339(content.date),
+        confirmed_boottime: content.marks.sent,
+        boot: BOOT.to_owned(),
+    };
+    let tree = Digest::from_bytes([0; 32]);
+    let (generation, published) = ("..2026".to_owned(), String::new());
+    Manifest { schema: 1, generation, published, tree, sources: vec![part] }
+}

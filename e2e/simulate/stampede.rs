@@ -1,0 +1,1 @@
+//! A thousand pods on one Consul that comes back.
