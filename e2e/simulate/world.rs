@@ -214,6 +214,13 @@ impl Env {
         self.changed();
     }
 
+    /// Somebody changes one key.
+    pub fn change_one(&mut self) {
+        self.consul.remember();
+        self.put(0);
+        self.changed();
+    }
+
     /// Writes a value that was never there.
     pub fn put(&mut self, key: u64) {
         self.value += 1;
