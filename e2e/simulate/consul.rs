@@ -278,9 +278,9 @@ impl Consul {
         }
     }
 
-    /// When the next held query is due.
-    pub fn next_due(&self) -> Option<Moment> {
-        self.blocked.iter().map(|(_, until, ..)| *until).min()
+    /// When the query is due that was held last.
+    pub fn last_due(&self) -> Option<Moment> {
+        self.blocked.last().map(|(_, until, ..)| *until)
     }
 
     /// Answers what is due or woken.

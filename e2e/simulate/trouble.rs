@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use seedcar::demo::kv::Kv;
 
-use super::consul::{Lie, Mood, Net, PREFIX, Rights};
+use super::consul::{Lie, Mood, Net, PREFIX, Rights, WAIT};
 use super::pod::Wake;
 use super::world::{Event, World, name};
 
@@ -192,15 +192,21 @@ impl World {
 
     /// Draws troubles for the next `span`.
     pub fn plan_trouble(&mut self, episodes: u32, span: Duration) {
+        let (begun, end) = (self.env.now, self.env.now + span);
         for _ in 0..episodes {
-            let begin = self.env.now + span.mul_f64(self.env.dice.f64());
-            let (mut trouble, lasts, end) = Trouble::draw(&mut self.env.dice);
-            if let Trouble::Hang(long) = &mut trouble {
-                *long = (*long).min((self.env.now + span).since(begin));
+            let begin = begun + span.mul_f64(self.env.dice.f64());
+            let (mut trouble, lasts, cure) = Trouble::draw(&mut self.env.dice);
+            let mut until = (begin + lasts).min(end);
+            match &mut trouble {
+                Trouble::Hang(long) => *long = (*long).min(end.since(begin)),
+                // A query that is held goes on under its old rights, and the index does not tell of
+                // new ones: that may take a whole wait more, and is no change of Consul's content.
+                Trouble::Rights(_) => until = until.min(end - WAIT * 17 / 16),
+                _ => {}
             }
-            self.env.at(begin, Event::Trouble(trouble));
-            if let Some(end) = end {
-                self.env.at((begin + lasts).min(self.env.now + span), Event::Trouble(end));
+            self.env.at(begin.min(until), Event::Trouble(trouble));
+            if let Some(cure) = cure {
+                self.env.at(until, Event::Trouble(cure));
             }
         }
     }

@@ -167,11 +167,7 @@ impl Env {
         if let Some(delivery) = self.consul.arrive(request, self.now, &mut self.dice) {
             return self.deliver(delivery);
         }
-        self.expect_due();
-    }
-
-    fn expect_due(&mut self) {
-        if let Some(due) = self.consul.next_due() {
+        if let Some(due) = self.consul.last_due() {
             self.at(due, Event::Due);
         }
     }
