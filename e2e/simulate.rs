@@ -28,37 +28,37 @@ pub const PROOFS: &[Proof] = &[
         promise: "P3",
         test: "simulate::seeds",
         shows: "in any hour of faults the files are never emptied, shrunk without proof, or set back",
-        mutants: &["probation_of_a_second"],
+        mutants: &["probation-of-a-second"],
     },
     Proof {
         promise: "P7",
         test: "simulate::seeds",
         shows: "after any hour of faults 45 quiet seconds end in Consul's content, or in a hold that is right",
-        mutants: &["gap_without_end", "early_answer_believed"],
+        mutants: &["gap-without-end", "early-answer-believed"],
     },
     Proof {
         promise: "P8",
         test: "simulate::seeds",
         shows: "no confirmation speaks of content that was not Consul's since it was asked",
-        mutants: &["fetched_is_current"],
+        mutants: &["fetched-is-current"],
     },
     Proof {
         promise: "P13",
         test: "simulate::seeds",
         shows: "no lie makes a pod ask more than its rhythm allows",
-        mutants: &["doorbell_spins"],
+        mutants: &["doorbell-spins"],
     },
     Proof {
         promise: "P14",
         test: "simulate::seeds",
         shows: "no backup is dated later than Consul's word for its content, or written from a backup",
-        mutants: &["backup_of_a_backup"],
+        mutants: &["backup-of-a-backup"],
     },
     Proof {
         promise: "P13",
         test: "simulate::stampede",
         shows: "1,000 pods on one Consul that comes back: retries and full reads are spread",
-        mutants: &["retries_in_step"],
+        mutants: &["retries-in-step"],
     },
 ];
 
