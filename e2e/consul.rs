@@ -88,6 +88,20 @@ impl Consul {
         consul
     }
 
+    /// Starts a real server that waits for a second one to elect a leader with: it never has any.
+    pub fn start_leaderless() -> Self {
+        let mut agent = Agent::new();
+        agent.configure(None, &[], 2, &json!({}));
+        agent.spawn();
+        let consul =
+            Self { addr: agent.addr(), token: None, inner: Mutex::new(Inner::Real(agent)) };
+        eventually("Consul answers", START, || {
+            let answer = consul.ask("GET", "/v1/status/leader", b"").ok()?;
+            (answer.status == 200).then_some(())
+        });
+        consul
+    }
+
     /// Where it listens, for HTTP.
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -207,6 +221,14 @@ impl Consul {
     pub fn kill(&self) {
         match &mut *lock(&self.inner) {
             Inner::Real(agent) => agent.kill(),
+            Inner::Embedded { running, .. } => drop(running.take()),
+        }
+    }
+
+    /// Ends it with SIGTERM, as whoever restarts it properly does: blocked queries return first.
+    pub fn terminate(&self) {
+        match &mut *lock(&self.inner) {
+            Inner::Real(agent) => agent.terminate(),
             Inner::Embedded { running, .. } => drop(running.take()),
         }
     }

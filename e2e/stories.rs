@@ -20,17 +20,17 @@ macro_rules! told_on_both {
 
 mod cluster;
 mod commands;
-mod content;
+pub mod content;
 mod guards;
 mod mechanisms;
 mod metrics;
 mod outage;
 mod reading;
 mod room;
-mod scene;
+pub mod scene;
 mod secrecy;
 mod signals;
-mod transport;
+pub mod transport;
 
 /// A Consul that holds these keys, and a pod of its prefix `app` that was seeded from it.
 fn seeded(kind: Kind, keys: &[(&str, &str)]) -> (Consul, Pod) {

@@ -241,7 +241,7 @@ impl Client {
             let failure = match sent {
                 Ok(Ok(answer)) => match Error::of_status(answer).await {
                     Ok(answer) => return Ok(answer),
-                    Err(error) => error,
+                    Err(error) => self.explained(error),
                 },
                 Ok(Err(error)) => Error::of_transport(error),
                 Err(_) => Error::new(Kind::Timeout, format!("no answer within {within:.0?}")),
@@ -290,6 +290,16 @@ impl Client {
         ];
         let set = named.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         set.map(|(name, value)| format!("&{name}={}", encode(value))).collect()
+    }
+
+    /// Consul does not say which datacenter it has no path to, and 500 looks like an outage.
+    fn explained(&self, mut error: Error) -> Error {
+        if let Some(name) = &self.settings.datacenter
+            && error.text.contains("No path to datacenter")
+        {
+            error.text += &format!("; is there a datacenter {name}?");
+        }
+        error
     }
 
     fn count(&self, outcome: Result<bool, &Error>) {

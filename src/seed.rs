@@ -66,6 +66,8 @@ pub struct Unseeded {
 enum Attempt {
     Accepted,
     Held(Option<Hold>),
+    /// Empty, and Consul says that the token may not read the prefix.
+    Hidden(Hold),
     Failed(ConsulError),
 }
 
@@ -84,7 +86,7 @@ impl Seed {
             };
             let pause = match &attempt {
                 Attempt::Accepted => return Ok(Filled::Consul),
-                Attempt::Held(_) => ASK_AGAIN,
+                Attempt::Held(_) | Attempt::Hidden(_) => ASK_AGAIN,
                 Attempt::Failed(error) => {
                     let pause = backoff.fail(pace(error), fastrand::f64());
                     self.source.failed(error, Mechanism::Seed, pause, sys::now());
@@ -114,30 +116,50 @@ impl Seed {
         self.source.answered(Mechanism::Seed, sys::now());
         self.baseline_is_known().await;
         match self.source.offer(&self.client, &listed.reading, Mechanism::Seed).await {
-            Offered::Held(_) => {
-                Attempt::Held(self.source.board.read(|s| s.sources[self.source.at].hold))
-            }
+            Offered::Held(_) => self.held().await,
             Offered::Changed | Offered::Same => Attempt::Accepted,
+        }
+    }
+
+    /// Consul answers 404 to "there is none" and to "you may not see it"; asked, it tells them apart.
+    async fn held(&self) -> Attempt {
+        let hold = self.source.board.read(|s| s.sources[self.source.at].hold);
+        match hold {
+            Some(hold) if hold.reason == Reason::Empty => {
+                let may_read = self.client.may_read(&self.source.prefix).await;
+                let hidden = may_read == Some(false);
+                if hidden { Attempt::Hidden(hold) } else { Attempt::Held(Some(hold)) }
+            }
+            hold => Attempt::Held(hold),
         }
     }
 
     async fn ask(&self) -> Result<Listed, ConsulError> {
         let default = self.source.list(&self.client, Mode::Default, None);
         tokio::pin!(default);
-        tokio::select! {
-            answer = &mut default => return answer,
-            () = tokio::time::sleep(JOIN_STALE) => {}
-        }
-        let stale = async {
-            match self.source.list(&self.client, Mode::Stale, None).await {
-                Ok(listed) if self.is_fit(&listed).await => listed,
-                _ => pending().await,
-            }
-        };
-        tokio::select! {
+        let answer = tokio::select! {
             answer = &mut default => answer,
-            listed = stale => Ok(listed),
+            () = tokio::time::sleep(JOIN_STALE) => tokio::select! {
+                answer = &mut default => return answer,
+                Some(listed) = self.ask_stale() => return Ok(listed),
+            },
+        };
+        match answer {
+            // Servers may say at once, again and again, that they have no leader: no answer either.
+            Err(error) if error.kind == Kind::Server && self.is_late() => {
+                self.ask_stale().await.ok_or(error)
+            }
+            answer => answer,
         }
+    }
+
+    fn is_late(&self) -> bool {
+        sys::now() >= self.started + JOIN_STALE
+    }
+
+    async fn ask_stale(&self) -> Option<Listed> {
+        let listed = self.source.list(&self.client, Mode::Stale, None).await.ok()?;
+        self.is_fit(&listed).await.then_some(listed)
     }
 
     /// A stale answer seeds when it is not older than the backup, and is never a reason to delete.
@@ -192,6 +214,7 @@ impl Seed {
         let hold = match attempt {
             Attempt::Accepted => return None,
             Attempt::Held(hold) => *hold,
+            Attempt::Hidden(hold) => Some(*hold),
             Attempt::Failed(error) => {
                 let hopeless = matches!(
                     error.kind,
@@ -249,8 +272,11 @@ impl Seed {
             Attempt::Failed(error) => {
                 (format!("Consul is unreachable ({error})"), Exit::NothingToSeedFrom)
             }
+            Attempt::Hidden(_) => {
+                ("Consul denies it (the token may not read the prefix)".to_owned(), Exit::Denied)
+            }
             Attempt::Held(Some(Hold { reason: Reason::Empty, .. })) => {
-                let why = "the prefix is empty (or the token may not see it; --allow-empty if it is meant to be)";
+                let why = "the prefix is empty (--allow-empty if it is meant to be)";
                 (why.to_owned(), Exit::NothingToSeedFrom)
             }
             Attempt::Held(hold) => {

@@ -245,6 +245,7 @@ impl Source {
     }
 
     fn accept(&self, reading: &Reading, how: Mechanism) -> Offered {
+        self.note_going_back(reading.snapshot.index(), how);
         let content = Content::from_reading(reading, how);
         let confirmed = content.confirmation();
         let known = confirmed
@@ -253,6 +254,22 @@ impl Source {
         // answer that still waits there to be published.
         self.inbox.put(self.at, Offer::accept(content));
         if known { Offered::Same } else { Offered::Changed }
+    }
+
+    /// Consul decides what is true now, also with a lower index; whoever wonders later where a change
+    /// came from finds a line.
+    fn note_going_back(&self, index: u64, how: Mechanism) {
+        let before = self.board.read(|s| s.sources[self.at].baseline()).map_or(0, |b| b.index);
+        if index < before {
+            tracing::warn!(
+                event = "index_back",
+                source = self.name,
+                mechanism = how.word(),
+                index,
+                index_before = before,
+                "Consul's index went back: a restored snapshot, another cluster, or old deletions forgotten"
+            );
+        }
     }
 
     /// Whether a newer answer than this has been judged. A full read that was under way while the

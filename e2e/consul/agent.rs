@@ -194,6 +194,13 @@ impl Agent {
         }
     }
 
+    pub(super) fn terminate(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = kill_process(Pid::from_child(&child), Signal::TERM);
+            let _ = child.wait();
+        }
+    }
+
     pub(super) fn forget(&mut self) {
         std::fs::remove_dir_all(self.data()).expect("cannot remove the data");
     }

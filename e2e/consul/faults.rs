@@ -97,6 +97,17 @@ fn the_index_can_be_missing_or_wrong() {
 }
 
 #[test]
+fn a_header_can_say_something_else() {
+    let consul = consul();
+    let header = Fault::Header("X-Consul-KnownLeader".to_owned(), "false".to_owned());
+    consul.faults().add(Requests::all(), header);
+    let answer = get(consul.addr(), "", LIST).unwrap();
+    let known: Vec<_> =
+        answer.headers.iter().filter(|(n, _)| n == "x-consul-knownleader").collect();
+    assert_eq!(known, [&("x-consul-knownleader".to_owned(), "false".to_owned())]);
+}
+
+#[test]
 fn a_body_can_be_cut_spoiled_or_called_filtered() {
     let consul = consul();
     consul.faults().add(Requests::all(), Fault::CutBody(10));

@@ -14,14 +14,15 @@ use crate::wait::free_port;
 const SERVER: &str = "server.dc1.consul";
 
 /// A Consul that speaks https only to whom it knows, and the files that it takes.
-struct Secured {
-    _consul: Consul,
+pub struct Secured {
+    /// What it serves.
+    pub consul: Consul,
     files: TempDir,
     port: u16,
 }
 
 /// An authority that signs certificates into a directory.
-struct Authority<'d> {
+pub struct Authority<'d> {
     dir: &'d Path,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -87,7 +88,7 @@ fn consuls_own_variables_are_understood() {
 // === impl Secured ===
 
 impl Secured {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let files = TempDir::new().expect("a directory");
         let authority = Authority::new(files.path(), "ca");
         authority.sign("server", SERVER, ExtendedKeyUsagePurpose::ServerAuth);
@@ -101,16 +102,17 @@ impl Secured {
             "key_file": file("server.key"),
         }));
         consul.put("app/key", "value");
-        Self { _consul: consul, files, port }
+        Self { consul, files, port }
     }
 
-    fn pod(&self) -> Pod {
+    /// A pod that knows where it is, and nothing else.
+    pub fn pod(&self) -> Pod {
         let at = format!("https://127.0.0.1:{}", self.port);
         Pod::bare().arg(&["--consul", &at, "--prefix", "app", "--seed-timeout", "2s"])
     }
 
     /// Everything that it takes: authority, client certificate and key, the server's name.
-    fn known(&self) -> Vec<String> {
+    pub fn known(&self) -> Vec<String> {
         let pairs = [
             ("--ca-file", self.file("ca.pem")),
             ("--client-cert", self.file("client.pem")),
@@ -120,7 +122,8 @@ impl Secured {
         pairs.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
     }
 
-    fn file(&self, name: &str) -> String {
+    /// Where a file of these lies.
+    pub fn file(&self, name: &str) -> String {
         self.files.path().join(name).display().to_string()
     }
 }
@@ -128,7 +131,7 @@ impl Secured {
 // === impl Authority ===
 
 impl<'d> Authority<'d> {
-    fn new(dir: &'d Path, name: &str) -> Self {
+    pub fn new(dir: &'d Path, name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(rcgen::DnType::CommonName, name);

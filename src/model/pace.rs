@@ -74,7 +74,9 @@ impl Backoff {
         let ceiling = cap.min(base.saturating_mul(1 << (self.failures - 1).min(16)));
         // A lasting trouble keeps half its pause: full jitter could ask again at once.
         let floor = if trouble == Trouble::Passing { LEAST } else { ceiling / 2 };
-        floor.max(ceiling.mul_f64(dice.clamp(0.0, 1.0)))
+        // Spread over all that is allowed. Cutting the dice off at the floor instead would send those
+        // below it back in the same instant: of a fleet that one leader has failed, four in ten.
+        floor + (ceiling - floor).mul_f64(dice.clamp(0.0, 1.0))
     }
 
     /// Obeys Consul's own figure, spread a little so that a fleet told the same does not return as one.
@@ -114,6 +116,15 @@ mod tests {
         let busy = |s| Trouble::Busy { retry_after: Some(Duration::from_secs(s)) };
         assert_eq!(Backoff::default().fail(busy(7), 0.0), Duration::from_secs(7));
         assert_eq!(Backoff::default().fail(busy(86_400), 0.0), Duration::from_secs(120));
+    }
+
+    #[test]
+    fn no_two_clients_pause_alike() {
+        let busy = Trouble::Busy { retry_after: None };
+        for trouble in [Trouble::Passing, Trouble::Lasting, busy] {
+            let pause = |n: u32| Backoff::default().fail(trouble, f64::from(n) / 1000.0);
+            assert!((0..1000).all(|n| pause(n) < pause(n + 1)), "{trouble:?}");
+        }
     }
 
     proptest! {

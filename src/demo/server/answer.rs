@@ -69,6 +69,10 @@ impl Answer {
                     self.remove("X-Consul-Index");
                     self = self.header("X-Consul-Index", index);
                 }
+                Fault::Header(name, value) => {
+                    self.remove(name);
+                    self = self.header(name, value);
+                }
                 Fault::Body(body) => self.body.clone_from(body),
                 Fault::FilteredByAcls => {
                     self = self.header("X-Consul-Results-Filtered-By-ACLs", "true");
@@ -104,7 +108,7 @@ impl Answer {
     }
 
     fn remove(&mut self, name: &str) {
-        self.headers.retain(|(other, _)| other != name);
+        self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
     }
 }
 

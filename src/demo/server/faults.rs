@@ -35,6 +35,8 @@ pub enum Fault {
     NoIndex,
     /// Says this in `X-Consul-Index`.
     Index(u64),
+    /// Says this in a header, and not what it would have said there.
+    Header(String, String),
     /// Closes the connection after so many bytes of the body, of whose full length the head told.
     CutBody(usize),
     /// Sends this instead of the body, with the status and headers of the true answer.
