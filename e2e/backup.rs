@@ -82,4 +82,22 @@ pub const PROOFS: &[Proof] = &[
         shows: "whoever serves from a backup leaves the backup volume alone",
         mutants: &[],
     },
+    Proof {
+        promise: "P6",
+        test: "store::tests::power::one_writer",
+        shows: "every state that a power cut may leave of ten writes with pruning, read and written to",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P6",
+        test: "store::tests::power::another_writer_in_between",
+        shows: "the same where another writer runs, or dies, at each step in between",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P6",
+        test: "store::tests::power::three_writers_at_once",
+        shows: "the same where three more have renamed and not synced",
+        mutants: &[],
+    },
 ];
