@@ -125,6 +125,25 @@ fn init_ends_with_a_reason() {
     tally.finish();
 }
 
+/// A limit that allows everything refuses no backup.
+#[test]
+fn init_takes_any_limits() {
+    let mut tally = Tally::of("backup::served::init_takes_any_limits");
+    let (pod, _) = pod_with_backups(&Identity::of_prefix("app/"));
+    for bytes in ["1Mi", "1Ei", "4Ei", "8Ei", "15Ei"] {
+        for keys in ["1000", "9223372036854775808", "18446744073709551615"] {
+            let ended = pod.seedcar(&["init", "--max-bytes", bytes, "--max-keys", keys]);
+            let newest = pod.read("a").as_deref() == Some(TEXTS[2].as_bytes());
+            tally.check(ended.code() == 0 && newest, || format!("{bytes} {keys}: {}", ended.err));
+            let listed =
+                pod.seedcar(&["backup", "verify", "--max-bytes", bytes, "--max-keys", keys]);
+            tally.check(listed.code() == 0, || format!("{bytes} {keys}: {}", listed.log));
+            pod.wipe_volume();
+        }
+    }
+    tally.finish();
+}
+
 /// `init` where this is the matter with all three backups, and whether the volume is untouched.
 /// Nothing where this user cannot make it so.
 fn all_damaged(kind: usize, tempting: &Path) -> Option<(&'static str, (Ended, i64), bool)> {
