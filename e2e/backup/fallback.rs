@@ -33,17 +33,14 @@ fn state(dir: &Path) -> BTreeMap<String, (u64, u64, i64, Vec<u8>)> {
     entries.filter_map(file).collect()
 }
 
-/// A Consul that is down, a pod with its backup, and an empty volume.
+/// A Consul that is down, a pod, and its backup of many years ago: written anew it would be another file.
 fn in_an_outage() -> (Consul, Pod) {
     let consul = Consul::start(Kind::Embedded);
-    consul.put("app/a", "backed up");
+    consul.put("app/a", "of today");
+    consul.kill();
     let pod = Pod::new(consul.addr(), "app");
     let pod = pod.arg(&["--heartbeat", "1s", "--backup-delay", "0s", "--seed-timeout", "2s"]);
-    let sidecar = pod.run(&[]);
-    sidecar.until("there is a backup", |s| s.backup.is_some());
-    sidecar.crash();
-    consul.kill();
-    pod.wipe_volume();
+    put(&pod.backup(), &Identity::of_prefix("app/"), "backed up", -300_000);
     (consul, pod)
 }
 

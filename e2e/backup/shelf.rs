@@ -110,7 +110,7 @@ pub fn open(dir: &Path) -> Store {
 /// Backs up `text` in this directory as it was in this hour.
 pub fn put(dir: &Path, identity: &Identity, text: &str, hour: i64) -> Book {
     let store = open(dir);
-    let snapshot = content(text, hour as u64);
+    let snapshot = content(text, hour.unsigned_abs());
     let written = store.write(identity, &snapshot, at(hour * HOUR), "pod-0").expect("written");
     assert!(written.new && written.untidy.is_none());
     let name = written.sound.name;
