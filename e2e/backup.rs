@@ -1,6 +1,119 @@
 //! Backups: damage, sharing, power cuts.
 
+mod damage;
+mod fallback;
+mod served;
+mod sharing;
+mod shelf;
+
 use crate::ledger::Proof;
 
 /// What this part proves.
-pub const PROOFS: &[Proof] = &[];
+pub const PROOFS: &[Proof] = &[
+    Proof {
+        promise: "P4",
+        test: "backup::damage::every_flipped_bit_of_the_newest",
+        shows: "whichever bit of the newest backup is flipped: it is named, the one before it is used",
+        mutants: &[
+            "backup_checksum_skipped",
+            "backup_checksum_of_body_alone",
+            "backup_claim_believed",
+        ],
+    },
+    Proof {
+        promise: "P4",
+        test: "backup::damage::every_flipped_header_bit_of_an_older_one",
+        shows: "whatever a damaged older backup claims, the newest is used",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P4",
+        test: "backup::damage::random_bits_of_a_large_body",
+        shows: "the same for random bits of a body of 100 kB",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P4",
+        test: "backup::damage::every_truncation",
+        shows: "cut, or zeros from there on, at every length",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P4",
+        test: "backup::damage::other_bytes",
+        shows: "empty, longer, twice, half of another, another format version, another file",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P4",
+        test: "backup::damage::any_of_the_three",
+        shows: "any subset of three backups damaged: the newest that is whole, or every reason",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P4",
+        test: "backup::damage::exchanged_contents_and_names",
+        shows: "contents exchanged between files, also with another cluster's",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P4",
+        test: "backup::damage::things_that_are_no_files",
+        shows: "FIFO, links, directory, devices, socket, sparse files: no wait, no way out",
+        mutants: &["backup_opens_anything", "backup_follows_links"],
+    },
+    Proof {
+        promise: "P4",
+        test: "backup::served::init_takes_the_one_before",
+        shows: "all that before the real init without a Consul: seeded, said, little memory",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P4",
+        test: "backup::served::init_ends_with_a_reason",
+        shows: "every backup damaged ends init with 65, only foreign ones with 69",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P4",
+        test: "backup::served::init_takes_any_limits",
+        shows: "limits up to the largest number refuse no good backup",
+        mutants: &["backup_limits_overflow"],
+    },
+    Proof {
+        promise: "P14",
+        test: "backup::sharing::eight_processes",
+        shows: "eight writers of two clusters with skewed clocks, killed at random",
+        mutants: &["backup_shared_temporary_name"],
+    },
+    Proof {
+        promise: "P14",
+        test: "backup::fallback::a_fallback_never_writes",
+        shows: "whoever serves from a backup leaves the backup volume alone",
+        mutants: &["backup_age_laundered"],
+    },
+    Proof {
+        promise: "P6",
+        test: "store::tests::power::one_writer",
+        shows: "every state that a power cut may leave of ten writes with pruning, read and written to",
+        mutants: &["backup_directory_not_synced", "backup_file_not_synced"],
+    },
+    Proof {
+        promise: "P6",
+        test: "store::tests::power::another_writer_in_between",
+        shows: "the same where another writer runs, or dies, at each step in between",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P6",
+        test: "store::tests::power::three_writers_at_once",
+        shows: "the same where three more have renamed and not synced",
+        mutants: &["backup_pruned_before_synced"],
+    },
+    Proof {
+        promise: "P6",
+        test: "store::tests::write::a_file_that_comes_back_wrong_is_removed_and_nothing_is_pruned",
+        shows: "nothing is pruned for a backup that does not come back from the disk",
+        mutants: &["backup_pruned_before_verified"],
+    },
+];

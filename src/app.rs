@@ -242,7 +242,10 @@ fn source(
 /// A backup may hold what an answer may hold, and it may have been written under wider limits.
 fn limits(config: &Config) -> Limits {
     let guards = &config.guards;
-    Limits { max_bytes: guards.max_bytes * 4, max_keys: guards.max_keys as u64 * 4 }
+    Limits {
+        max_bytes: guards.max_bytes.saturating_mul(4),
+        max_keys: (guards.max_keys as u64).saturating_mul(4),
+    }
 }
 
 /// Waits for threads to end, at most `within`. What hangs is left behind: the process ends all the

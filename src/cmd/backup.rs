@@ -42,7 +42,10 @@ pub fn run(config: Config, action: &BackupAction, out: &mut impl Write) -> Exit 
 /// The limits for looking at a backup are wide: it is wanted when it is wanted.
 fn limits(config: &Config) -> Limits {
     let guards = &config.guards;
-    Limits { max_bytes: guards.max_bytes * 16, max_keys: guards.max_keys as u64 * 16 }
+    Limits {
+        max_bytes: guards.max_bytes.saturating_mul(16),
+        max_keys: (guards.max_keys as u64).saturating_mul(16),
+    }
 }
 
 fn list(store: &Store, output: Form, out: &mut impl Write) -> io::Result<Exit> {

@@ -168,10 +168,11 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(name) => write!(f, "--{name}"),
-            Self::Seedcar(name) | Self::Consul(name) => f.write_str(name),
+            // The environment and a file may have any name.
+            Self::Seedcar(name) | Self::Consul(name) => write!(f, "{}", name.escape_debug()),
             Self::Default => f.write_str("default"),
             Self::File { file, path, line } => {
-                f.write_str(file)?;
+                write!(f, "{}", file.escape_debug())?;
                 if !path.is_empty() {
                     write!(f, ": {}", path.escape_debug())?;
                 }

@@ -88,8 +88,12 @@ struct Splitter {
 enum Place {
     /// Before the `[`.
     Before,
-    /// Between elements.
+    /// Right after it.
+    Begun,
+    /// After an element.
     Between,
+    /// After a comma.
+    Due,
     /// Inside an element.
     Inside,
     /// After the `]`.
@@ -199,10 +203,10 @@ impl Splitter {
         for (at, byte) in bytes.iter().enumerate() {
             match (self.place, byte) {
                 (_, b' ' | b'\n' | b'\r' | b'\t') => {}
-                (Place::Before, b'[') => self.place = Place::Between,
-                (Place::Between, b',') => {}
-                (Place::Between, b']') => self.place = Place::After,
-                (Place::Between, b'{') => {
+                (Place::Before, b'[') => self.place = Place::Begun,
+                (Place::Between, b',') => self.place = Place::Due,
+                (Place::Begun | Place::Between, b']') => self.place = Place::After,
+                (Place::Begun | Place::Due, b'{') => {
                     self.place = Place::Inside;
                     return self.inside(bytes, at);
                 }
@@ -331,6 +335,9 @@ mod tests {
             ("{}".to_owned(), Malformed::Json),
             ("[1]".to_owned(), Malformed::Json),
             (format!("[{}] x", entry("p/a", "")), Malformed::Json),
+            (format!("[{}{}]", entry("p/a", ""), entry("p/b", "")), Malformed::Json),
+            (format!("[,{}]", entry("p/a", "")), Malformed::Json),
+            (format!("[{},]", entry("p/a", "")), Malformed::Json),
             ("[{\"Key\":1}]".to_owned(), Malformed::Json),
             (format!("[{}]", entry("p/a", "!!")), Malformed::Base64),
             (format!("[{}]", entry("q/a", "")), Malformed::Stranger),

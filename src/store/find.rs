@@ -149,8 +149,11 @@ impl Store {
         claims
     }
 
+    /// What a file claims to be. One whose header and name disagree was renamed, or is damaged just
+    /// there; it is read to its end first, or damage could pass for a stranger or for an older file.
     fn claim(&self, name: &str) -> Result<Header, Damage> {
         let opened = self.volume.open_file(name)?;
-        frame::claim(opened.beginning(), opened.size, self.limits)
+        let header = frame::claim(opened.beginning(), opened.size, self.limits)?;
+        if name::fits(name, &header) { Ok(header) } else { Ok(self.sound(name)?.header) }
     }
 }

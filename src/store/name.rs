@@ -39,13 +39,18 @@ pub(super) fn is_of(name: &str, stem: &str) -> bool {
 
 /// A new name for a backup with this header.
 pub(super) fn backup(header: &Header) -> String {
-    format!(
-        "{BACKUP}{}-{}-{}-{}{BACKUP_END}",
-        header.identity.stem(),
-        header.confirmed.strftime("%Y%m%dT%H%M%SZ"),
-        header.index,
-        random()
-    )
+    format!("{}{}{BACKUP_END}", told(header), random())
+}
+
+/// True when the name says of its file what this header says of it.
+pub(super) fn fits(name: &str, header: &Header) -> bool {
+    name.starts_with(&told(header))
+}
+
+/// What the name of a backup tells of its header.
+fn told(header: &Header) -> String {
+    let confirmed = header.confirmed.strftime("%Y%m%dT%H%M%SZ");
+    format!("{BACKUP}{}-{confirmed}-{}-", header.identity.stem(), header.index)
 }
 
 /// A new name for a file that is being written.

@@ -2,6 +2,7 @@
 
 mod find;
 mod full;
+mod power;
 mod race;
 mod write;
 

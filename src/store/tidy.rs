@@ -35,13 +35,7 @@ impl Store {
             Ok(survey) => survey,
             Err(error) => return (Vec::new(), Some(error)),
         };
-        let mut outcome = Ok(());
-        let kept = keep(&survey.sound, &sound.name);
-        for file in &survey.sound {
-            if !kept.contains(file.name.as_str()) {
-                outcome = outcome.and(self.volume.remove(&file.name));
-            }
-        }
+        let mut outcome = self.prune(&survey.sound, &sound.name);
         let certain = survey.refused.iter().any(|r| r.why.is_certain());
         if certain || !survey.temporary.is_empty() {
             outcome = outcome.and(self.sweep(identity, &mut survey));
@@ -51,6 +45,18 @@ impl Store {
             outcome = outcome.and(self.volume.remove(name));
         }
         (survey.refused, outcome.err())
+    }
+
+    /// Removes what need not be kept. First the names of all that stand in for it are forced to the
+    /// disk: another replica may have renamed its file a moment ago and not have come to do so itself.
+    fn prune(&self, files: &[Sound], written: &str) -> Result<(), Error> {
+        let kept = keep(files, written);
+        let spare = files.iter().filter(|file| !kept.contains(file.name.as_str()));
+        let spare: Vec<_> = spare.collect();
+        if !spare.is_empty() {
+            self.volume.sync_dir()?;
+        }
+        spare.iter().fold(Ok(()), |outcome, file| outcome.and(self.volume.remove(&file.name)))
     }
 
     fn survey(&self, identity: &Identity, sound: &Sound) -> Result<Survey, Error> {
