@@ -5,6 +5,7 @@ mod backup;
 mod bounded;
 mod conformance;
 mod consul;
+mod core;
 mod demo;
 mod faults;
 mod fuzz;
