@@ -19,6 +19,7 @@ mod readme;
 mod rig;
 mod rules;
 mod security;
+mod seeding;
 mod simulate;
 mod stories;
 mod vm;
