@@ -54,6 +54,7 @@ const PARTS: &[&[Proof]] = &[
     crate::readers::PROOFS,
     crate::rules::PROOFS,
     crate::security::PROOFS,
+    crate::seeding::PROOFS,
     crate::simulate::PROOFS,
     crate::vm::PROOFS,
 ];
@@ -217,7 +218,7 @@ fn markdown(found: &Found) -> String {
             let _ = writeln!(page, "| `{test}` | {shows} | {cases} | {violations} | {mutants} |");
         }
     }
-    page
+    page + &crate::incidents::markdown()
 }
 
 /// The page without its figures.
