@@ -45,6 +45,7 @@ const PROMISES: &[(&str, &str)] = &[
 const PARTS: &[&[Proof]] = &[
     crate::backup::PROOFS,
     crate::bounded::PROOFS,
+    crate::core::PROOFS,
     crate::faults::PROOFS,
     crate::fuzz::PROOFS,
     crate::incidents::PROOFS,
@@ -53,6 +54,7 @@ const PARTS: &[&[Proof]] = &[
     crate::readers::PROOFS,
     crate::rules::PROOFS,
     crate::security::PROOFS,
+    crate::seeding::PROOFS,
     crate::simulate::PROOFS,
     crate::vm::PROOFS,
 ];
@@ -133,6 +135,11 @@ fn records() -> PathBuf {
     root().join("target/ledger")
 }
 
+/// A line `PATH ok` or `PATH FAILED` for each test of the run, written by `e2e/run`.
+fn outcomes() -> PathBuf {
+    records().join("outcomes")
+}
+
 /// One file a record, so that test programs and the mutants' runner need no lock.
 fn record(name: &str, value: &Value) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -147,12 +154,22 @@ fn record(name: &str, value: &Value) {
 struct Found {
     tests: BTreeMap<String, (u64, u64)>,
     mutants: BTreeMap<String, bool>,
+    /// How each test ended, by its path: all there is to count of one without a [`Tally`].
+    ended: BTreeMap<String, bool>,
 }
 
 impl Found {
     fn load() -> Self {
         let mut found = Self::default();
+        for line in fs::read_to_string(outcomes()).unwrap_or_default().lines() {
+            if let Some((test, how)) = line.split_once(' ') {
+                found.ended.insert(test.to_owned(), how == "ok");
+            }
+        }
         for entry in fs::read_dir(records()).into_iter().flatten().flatten() {
+            if entry.path().extension().is_none_or(|e| e != "json") {
+                continue;
+            }
             let text = fs::read(entry.path()).expect("a record");
             let value: Value = serde_json::from_slice(&text).expect("a whole record");
             if let Some(test) = value["test"].as_str() {
@@ -165,6 +182,12 @@ impl Found {
             }
         }
         found
+    }
+
+    /// Cases and violations of a proof's test.
+    fn figures(&self, test: &str) -> Option<(u64, u64)> {
+        let ended = || self.ended.get(test).map(|held| (1, u64::from(!held)));
+        self.tests.get(test).copied().or_else(ended)
     }
 }
 
@@ -181,7 +204,7 @@ fn markdown(found: &Found) -> String {
             "\n## {promise}. {words}\n\n| test | shows | cases | violations | mutants |\n|---|---|---:|---:|---|\n"
         );
         for proof in proofs().filter(|proof| proof.promise == *promise) {
-            let (cases, violations) = match found.tests.get(proof.test) {
+            let (cases, violations) = match found.figures(proof.test) {
                 Some((cases, violations)) => (cases.to_string(), violations.to_string()),
                 None => ("-".to_owned(), "-".to_owned()),
             };
@@ -195,7 +218,7 @@ fn markdown(found: &Found) -> String {
             let _ = writeln!(page, "| `{test}` | {shows} | {cases} | {violations} | {mutants} |");
         }
     }
-    page
+    page + &crate::incidents::markdown()
 }
 
 /// The page without its figures.

@@ -37,6 +37,11 @@ fn a_429_without_retry_after_is_endured() {
 }
 
 #[test]
+fn names_that_consul_calls_invalid_are_endured() {
+    endured(Fault::status(400, "Invalid key name"), PATIENT);
+}
+
+#[test]
 fn garbage_is_endured() {
     endured(Fault::Body(b"<html>not Consul</html>".to_vec()), PATIENT);
 }

@@ -43,6 +43,12 @@ fn the_newest_is_found_by_time_then_index() {
     let digest = content("index").digest();
     assert!(b.store.confirm(&id(), &digest).unwrap());
     assert!(!b.store.confirm(&id(), &content("new").digest()).unwrap());
+    // A rebuilt cluster counts from the beginning.
+    let mut rebuilt = header(&id(), "rebuilt", 4);
+    rebuilt.index = 1;
+    let file = File::create(b.path(&name::backup(&rebuilt))).unwrap();
+    frame::encode(&rebuilt, &content("rebuilt"), file).unwrap();
+    assert_eq!(b.newest(), "rebuilt");
 }
 
 #[test]
