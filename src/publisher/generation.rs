@@ -13,8 +13,8 @@ use rustix::io::Errno;
 use super::manifest::Manifest;
 use super::tree::Tree;
 use super::volume::{
-    self, DATA, DATA_TMP, Error, MANIFEST, Result, Step, Volume, is_generation, remove_tree,
-    unlink, write_new,
+    self, DATA, DATA_TMP, Error, LINK_TMP, MANIFEST, Result, Step, Volume, is_generation,
+    remove_tree, unlink, write_new,
 };
 use crate::model::plan::{File, Plan};
 
@@ -96,15 +96,27 @@ pub fn link_names(volume: &Volume, names: &[&str]) -> Result<()> {
     first_error
 }
 
-/// Removes what a killed process left: temporary links, and every generation but `current`.
-pub fn sweep(volume: &Volume, current: Option<&str>) -> Result<()> {
-    unlink(&volume.live, DATA_TMP)?;
+/// The names that must be visible for a generation: those at its top.
+pub fn top_names(generation: &Generation) -> Result<Vec<String>> {
+    let entries = volume::entries(generation.fd.as_fd())?;
+    let mut names: Vec<_> = entries.into_iter().map(|(name, _)| name).collect();
+    names.retain(|name| name != MANIFEST);
+    names.sort();
+    Ok(names)
+}
+
+/// Removes what a killed process or a failed publish left: temporary links, and every generation
+/// that is neither `kept` nor the one that `..data` points to. Goes on after an error.
+pub fn sweep(volume: &Volume, kept: &[&str]) -> Result<()> {
+    let current = volume.current()?;
+    let mut outcome = Ok(());
     for (name, kind) in volume::entries(volume.live.as_fd())? {
-        if kind == FileType::Directory && is_generation(&name) && Some(name.as_str()) != current {
-            remove_tree(volume.live.as_fd(), &name)?;
+        let stays = kept.contains(&&*name) || current.as_deref() == Some(&*name);
+        if kind == FileType::Directory && is_generation(&name) && !stays {
+            outcome = outcome.and(remove_tree(volume.live.as_fd(), &name));
         }
     }
-    Ok(())
+    outcome.and(unlink(&volume.live, DATA_TMP)).and(unlink(&volume.live, LINK_TMP))
 }
 
 /// Refuses a generation that would not fit, before anything is written: a volume filled to its brim

@@ -14,7 +14,7 @@ pub const DATA: &str = "..data";
 /// Its next version, before the rename.
 pub const DATA_TMP: &str = "..data_tmp";
 /// A name's link, before the rename.
-const LINK_TMP: &str = "..link_tmp";
+pub const LINK_TMP: &str = "..link_tmp";
 /// The description inside each generation.
 pub const MANIFEST: &str = "..manifest.json";
 
@@ -64,6 +64,9 @@ pub enum Error {
         /// How much there is.
         free: u64,
     },
+    /// A key's name is taken by what is not ours to remove.
+    #[error("volume: a directory that is not ours is in the way of a key's name")]
+    Blocked,
     /// A system call failed.
     #[error("volume: {0}: {1}")]
     Io(&'static str, Errno),
@@ -97,6 +100,7 @@ impl Error {
             Self::Locked(_) => "locked",
             Self::Foreign(..) => "foreign",
             Self::Full { .. } => "full",
+            Self::Blocked => "blocked",
             Self::Io(_, Errno::NOSPC | Errno::DQUOT) => "full",
             Self::Io(_, Errno::ROFS) => "read_only",
             Self::Io(_, Errno::ACCESS | Errno::PERM) => "denied",
@@ -138,9 +142,14 @@ impl Volume {
         Ok((bytes, (s.f_files > 0).then_some(s.f_favail)))
     }
 
-    /// The generation that `..data` points to; `None` where there is none.
-    pub fn current(&self) -> Option<String> {
-        read_link(&self.live, DATA).filter(|name| is_generation(name))
+    /// The generation that `..data` points to; `None` where there is none. That it cannot be read is
+    /// an error: what would be swept for it is what applications read.
+    pub fn current(&self) -> Result<Option<String>> {
+        match fs::readlinkat(&self.live, DATA, Vec::new()) {
+            Ok(name) => Ok(name.into_string().ok().filter(|name| is_generation(name))),
+            Err(Errno::NOENT | Errno::INVAL) => Ok(None),
+            Err(errno) => Err(Error::Io("read the link ..data", errno)),
+        }
     }
 
     /// Replaces a file of `.seedcar/` in one rename.
@@ -169,7 +178,10 @@ impl Volume {
         if renamed.is_err() {
             unlink(&self.live, LINK_TMP)?;
         }
-        renamed.step("a directory that is not ours is in the way of a key's name")
+        match renamed {
+            Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => Err(Error::Blocked),
+            other => other.step("rename to a key's name"),
+        }
     }
 }
 
