@@ -124,7 +124,8 @@ impl Publisher {
             tracing::warn!(event = "not_tmpfs", "the volume is no tmpfs: values will be on a disk");
         }
         let current = volume.current()?;
-        generation::sweep(&volume, &[])?;
+        let earlier = generation::earlier(&volume)?;
+        generation::sweep(&volume, &earlier)?;
         let persist = Persist::load(&volume, &setup, &board);
         let pending = Pending::new(setup.sources.len());
         let mut publisher = Self {
@@ -135,7 +136,7 @@ impl Publisher {
             persist,
             current: None,
             unadopted: None,
-            retired: VecDeque::new(),
+            retired: earlier.into_iter().map(|name| (sys::now(), name)).collect(),
             littered: false,
             pending,
             blocked: None,

@@ -1,9 +1,8 @@
 //! The start of a sidecar on a seeded volume where an earlier one was killed: the lock, the sweep, the
 //! adoption, the names; killed at each call itself.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::after::Killed;
 use super::gate::{Gate, is_shifted};
@@ -27,6 +26,8 @@ fn killed_at_every_call() {
         reach.count(tries.into_iter().any(|reached| reached));
     }
     reach.judge(&mut tally);
+    let _sidecar = scene.run();
+    scene.only_one_generation_stays(&mut tally);
     tally.finish();
 }
 
@@ -63,7 +64,7 @@ fn kill_at(scene: &Scene, point: &Point, tally: &mut Tally) -> bool {
     let number = scene.number();
     killed.readers_see(&[number], tally);
     let sidecar = scene.run();
-    killed.is_over(number, &BTreeSet::new(), tally);
+    killed.is_over(number, &scene.generations(), tally);
     sidecar.crash();
     !is_shifted(&calls)
 }
@@ -77,6 +78,7 @@ pub fn litter(scene: &Scene) {
     let live = scene.pod.live();
     let half = live.join("..2026_01_01_00_00_00.half");
     let _ = fs::create_dir_all(half.join("dir"));
+    fs::set_permissions(&half, fs::Permissions::from_mode(0o700)).expect("a mode");
     let _ = fs::write(half.join("dir/changing"), "half");
     let _ = symlink("..2026_01_01_00_00_00.half", live.join("..data_tmp"));
     let _ = symlink("..data/same", live.join("..link_tmp"));

@@ -15,7 +15,8 @@ use crate::ledger::nightly;
 /// The errors that a full, broken or read-only volume gives, and a process without descriptors.
 const ERRORS: [&str; 5] = ["ENOSPC", "EIO", "EMFILE", "EROFS", "EDQUOT"];
 
-/// Calls that make, change or open something, and the one that tells what is published.
+/// Calls that make, change or open something, and the one that tells what is published, which is
+/// what everything else is swept for.
 const CALLS: [&str; 11] = [
     "openat",
     "write",

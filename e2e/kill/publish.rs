@@ -23,6 +23,8 @@ fn killed_at_every_call() {
         reach.count(kill_at(&scene, &point, &mut tally));
     }
     reach.judge(&mut tally);
+    let _sidecar = scene.run();
+    scene.only_one_generation_stays(&mut tally);
     tally.finish();
 }
 
@@ -56,7 +58,7 @@ fn kill_at(scene: &Scene, point: &Point, tally: &mut Tally) -> bool {
     sidecar.crash();
     let number = scene.number();
     killed.readers_see(&[number - 1, number], tally);
-    let old = scene.current().into_iter().collect();
+    let old = scene.generations();
     let sidecar = scene.run();
     killed.is_over(number, &old, tally);
     sidecar.crash();

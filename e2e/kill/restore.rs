@@ -34,7 +34,7 @@ fn killed_at_every_call() {
         reach.count(whole);
         let killed = Killed::new(&scene, &point, &calls);
         killed.readers_see(&[restored, scene.number()], &mut tally);
-        older.extend(scene.current());
+        older.extend(scene.generations());
         let again = scene.pod.seedcar(&["backup", "restore", &name]);
         tally.check(again.code() == 0, || format!("{killed}: the next restore: {}", again.err));
         killed.is_over(restored, &older, &mut tally);

@@ -4,18 +4,20 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use seedcar::publisher::audit::audit;
 use seedcar::publisher::manifest::Manifest;
-use seedcar::store::{Access, Limits, Listed, State, Store};
+use seedcar::store::{Access, Identity, Limits, Listed, State, Store};
 use serde_json::{Value, json};
 
 use crate::consul::{Consul, Kind};
+use crate::ledger::Tally;
 use crate::rig::{Pod, SOON, Sidecar};
 use crate::stories::scene::Files;
-use crate::wait::eventually;
+use crate::wait::{eventually, within};
 
 use super::strace::Call;
 
@@ -167,16 +169,31 @@ impl Scene {
         found
     }
 
-    /// The generations in the volume.
+    /// The whole generations in the volume. All but the current one go a moment after a start.
     pub fn generations(&self) -> BTreeSet<String> {
-        names(&self.pod.live()).into_iter().filter(|name| name.starts_with("..2")).collect()
+        let live = self.pod.live();
+        let is_whole = |name: &String| {
+            let mode = fs::metadata(live.join(name)).map(|meta| meta.permissions().mode() & 0o7777);
+            name.starts_with("..2") && mode.is_ok_and(|mode| mode == 0o755)
+        };
+        names(&live).into_iter().filter(is_whole).collect()
+    }
+
+    /// Whether a running sidecar removes everything but what is published.
+    pub fn only_one_generation_stays(&self, tally: &mut Tally) {
+        let is_alone =
+            || names(&self.pod.live()).iter().filter(|n| n.starts_with("..2")).count() == 1;
+        tally.check(within(SOON, is_alone), || format!("they stay: {:?}", names(&self.pod.live())));
+    }
+
+    fn store(&self) -> Store {
+        let limits = Limits { max_bytes: 1 << 24, max_keys: 1000 };
+        Store::open(&self.pod.backup(), Access::Read, limits).expect("a backup volume")
     }
 
     /// Every backup file, as a reader finds it.
     pub fn listed(&self) -> Vec<Listed> {
-        let limits = Limits { max_bytes: 1 << 24, max_keys: 1000 };
-        let store = Store::open(&self.pod.backup(), Access::Read, limits).expect("a backup volume");
-        store.list(None).expect("a list of backups")
+        self.store().list(None).expect("a list of backups")
     }
 
     /// The number of the content in the newest valid backup. No file that is named a backup may be
@@ -186,11 +203,9 @@ impl Scene {
         if let Some(torn) = listed.iter().find(|l| matches!(l.state, State::Refused(_))) {
             return Err(format!("{}: {:?}", torn.name, torn.state));
         }
-        let newest = listed.iter().find(|l| matches!(l.state, State::Valid(_)));
-        let newest = newest.ok_or("there is no valid backup")?;
-        let limits = Limits { max_bytes: 1 << 24, max_keys: 1000 };
-        let store = Store::open(&self.pod.backup(), Access::Read, limits).expect("a backup volume");
-        let backup = store.read(&newest.name).map_err(|why| why.to_string())?;
+        let newest =
+            self.store().newest(&Identity::of_prefix("app/")).map_err(|e| e.to_string())?;
+        let backup = newest.best.ok_or("there is no valid backup")?;
         let only = backup
             .snapshot
             .entries()

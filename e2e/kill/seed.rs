@@ -1,7 +1,6 @@
 //! The first fill of a volume, from Consul and from a backup, killed at each call of the thread that
 //! owns the volume.
 
-use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 
 use super::after::Killed;
@@ -90,7 +89,8 @@ fn before_the_lock(scene: &Scene, tally: &mut Tally) {
 fn settle(killed: &Killed<'_>, tally: &mut Tally) {
     let scene = killed.scene;
     killed.holds_nothing_or(scene.number(), tally);
+    let old = scene.generations();
     let ended = scene.pod.seedcar(&["init"]);
     tally.check(ended.code() == 0, || format!("{killed}: the next init: {}", ended.err));
-    killed.is_over(scene.number(), &BTreeSet::new(), tally);
+    killed.is_over(scene.number(), &old, tally);
 }

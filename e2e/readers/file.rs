@@ -7,7 +7,7 @@ pub const NAMES: [&str; 4] = ["a", "dir/b", "dir/c", "z"];
 const WORD: usize = 8;
 
 /// The largest file.
-pub const LARGEST: usize = 4096;
+pub const LARGEST: usize = 1024;
 
 /// Generation `number`'s content of a file: the number again and again, as often as the number says.
 pub fn content(number: u64) -> Vec<u8> {

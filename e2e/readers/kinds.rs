@@ -96,7 +96,8 @@ impl Reader {
             self.newest = self.newest.max(number);
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        let young = opened.elapsed() < KEEP && self.current().is_some_and(|now| now < self.newest + KEEP_COUNT);
+        let young = opened.elapsed() < KEEP
+            && self.current().is_some_and(|now| now < self.newest + KEEP_COUNT);
         self.counts.young += u64::from(young);
     }
 

@@ -53,9 +53,11 @@ fn no_young_generation_goes() {
             sidecar.crash();
         }
         stop.store(true, Ordering::Relaxed);
-        let mut sum = Counts::default();
-        readers.map(|reader| sum += reader.join().expect("a reader"));
-        sum
+        let each = readers.into_iter().map(|reader| reader.join().expect("a reader"));
+        each.fold(Counts::default(), |mut sum, counts| {
+            sum += counts;
+            sum
+        })
     });
     let Counts { reads, torn, mixed, back, gone, young } = counts;
     measured(&format!("{number} changes, {reads} reads, {gone} generations read to their end"));

@@ -1,27 +1,28 @@
-//! The writer: publishes as fast as it can, each time as a process of its own would, and is killed.
+//! The writer: publishes as fast as it can, and is killed.
 //!
-//! The sidecar leaves a gap between publishes. A publisher that is opened anew has none before its
-//! first, so that opening one for each generation gives hundreds a second, and a restart with every one.
+//! The sidecar leaves a gap between publishes; here its own steps are taken without one, on a volume
+//! that is opened and swept as the sidecar does it.
 
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use seedcar::board::Board;
-use seedcar::metrics::Metrics;
-use seedcar::model::confirmation::{Mechanism, Origin};
 use seedcar::model::key::{Prefix, PrefixRules};
-use seedcar::model::offer::{Content, Offer};
-use seedcar::model::reading::Marks;
+use seedcar::model::plan::Plan;
 use seedcar::model::snapshot::{Entry, Snapshot};
-use seedcar::publisher::{Inbox, Publisher, Setup};
-use seedcar::supervise::Pulse;
-use seedcar::sys;
+use seedcar::publisher::generation::{self, Generation};
+use seedcar::publisher::manifest::Manifest;
+use seedcar::publisher::volume::{self, Volume};
 
 use super::file::{self, NAMES};
 
 /// Names the volume to the process that is started as a writer.
 const VOLUME: &str = "SEEDCAR_E2E_WRITER";
+
+/// The current one and those that the publisher keeps beside it until it makes the next.
+const GENERATIONS: usize = 3;
 
 /// A writing process.
 pub struct Writer(Child);
@@ -32,41 +33,45 @@ fn publishes_for_ever() {
     let Some(volume) = std::env::var_os(VOLUME) else {
         return;
     };
-    let volume = Path::new(&volume);
-    let known = std::fs::read(volume.join("live/..data/a")).ok();
-    let mut number = known.and_then(|bytes| file::number(&bytes)).unwrap_or(0);
-    loop {
-        number += 1;
-        publish(volume, number);
+    let path = Path::new(&volume);
+    let known = std::fs::read(path.join("live/..data/a")).ok();
+    let first = known.and_then(|bytes| file::number(&bytes)).unwrap_or(0) + 1;
+    let volume = Volume::open(path).expect("a volume");
+    let earlier = generation::earlier(&volume).expect("a list");
+    generation::sweep(&volume, &earlier).expect("a sweep");
+    let mut kept = VecDeque::from(earlier);
+    kept.extend(volume.current().expect("a link"));
+    let mut previous = None;
+    for number in first.. {
+        previous = Some(publish(&volume, number, previous.as_ref()));
+        kept.extend(previous.as_ref().map(|generation| generation.name.clone()));
+        while kept.len() > GENERATIONS {
+            let oldest = kept.pop_front().expect("not empty");
+            volume::remove_tree(volume.live.as_fd(), &oldest).expect("a removal");
+        }
     }
 }
 
-/// One publish, from the opening of the volume to the end of older generations.
-pub fn publish(volume: &Path, number: u64) {
+/// One publish, in the steps of the publisher.
+fn publish(volume: &Volume, number: u64, previous: Option<&Generation>) -> Generation {
     let prefix = Prefix::parse("p", PrefixRules::default()).expect("a prefix");
-    let sources = vec![("default".to_owned(), prefix)];
-    let setup = Setup { path: volume.to_owned(), sources, pokes: Vec::new() };
-    let board = Arc::new(Board::new(1));
-    let publisher = Publisher::open(setup, board, Arc::new(Metrics::default())).expect("a volume");
-    let inbox = Inbox::new(1);
-    inbox.put(0, Offer::accept(content(number)));
-    inbox.slots.close();
-    publisher.run(&inbox, &Pulse::default());
-}
-
-fn content(number: u64) -> Content {
     let value = file::content(number);
     let entry = |name: &&str| Entry::new(&format!("p/{name}"), &value, 0, number, number);
     let entries = NAMES.iter().map(|name| Arc::new(entry(name))).collect();
-    let now = sys::now();
-    Content {
-        snapshot: Arc::new(Snapshot::new(number, entries).expect("no key twice")),
-        origin: Origin::Consul,
-        stale: false,
-        marks: Marks { sent: now, answered: now, index: number },
-        date: 1_700_000_000,
-        how: Mechanism::Watch,
-    }
+    let snapshot = Snapshot::new(number, entries).expect("no key twice");
+    let plan = Plan::make(&[(&prefix, &snapshot)]);
+    let name = format!("..2026_01_01_00_00_00.{number}-{:x}", fastrand::u64(..));
+    let manifest = Manifest {
+        schema: 1,
+        generation: name.clone(),
+        published: String::new(),
+        tree: plan.tree_digest(),
+        sources: Vec::new(),
+    };
+    let fd = generation::build(volume, &name, &plan, &manifest, previous).expect("a generation");
+    generation::swap(volume, &name).expect("a swap");
+    generation::link_names(volume, &plan.top_names()).expect("names");
+    Generation { name, fd, plan: Some(plan) }
 }
 
 // === impl Writer ===
@@ -85,11 +90,16 @@ impl Writer {
     pub fn is_alive(&mut self) -> bool {
         self.0.try_wait().is_ok_and(|ended| ended.is_none())
     }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        self.kill();
     }
 }

@@ -94,9 +94,9 @@ impl Publisher {
     /// Removes old generations, and what a failure left.
     pub(super) fn collect(&mut self, now: Moment) {
         if self.littered {
-            let kept = self.retired.iter().map(|(_, name)| name.as_str());
-            let current = self.current.iter().map(|c| c.generation.name.as_str());
-            let kept: Vec<_> = kept.chain(current).collect();
+            let kept = self.retired.iter().map(|(_, name)| name);
+            let current = self.current.iter().map(|c| &c.generation.name);
+            let kept: Vec<_> = kept.chain(current).cloned().collect();
             self.littered = generation::sweep(&self.volume, &kept).is_err();
         }
         while let Some((since, name)) = self.retired.front() {

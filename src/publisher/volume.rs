@@ -145,11 +145,7 @@ impl Volume {
     /// The generation that `..data` points to; `None` where there is none. That it cannot be read is
     /// an error: what would be swept for it is what applications read.
     pub fn current(&self) -> Result<Option<String>> {
-        match fs::readlinkat(&self.live, DATA, Vec::new()) {
-            Ok(name) => Ok(name.into_string().ok().filter(|name| is_generation(name))),
-            Err(Errno::NOENT | Errno::INVAL) => Ok(None),
-            Err(errno) => Err(Error::Io("read the link ..data", errno)),
-        }
+        Ok(read_link(&self.live, DATA)?.filter(|name| is_generation(name)))
     }
 
     /// Replaces a file of `.seedcar/` in one rename.
@@ -169,7 +165,7 @@ impl Volume {
     /// Points `link` in `live/` at `target`, by one rename, whatever the name was before (a directory
     /// aside: that is not ours to remove).
     pub fn set_link(&self, link: &str, target: &str) -> Result<()> {
-        if read_link(&self.live, link).as_deref() == Some(target) {
+        if read_link(&self.live, link)?.as_deref() == Some(target) {
             return Ok(());
         }
         unlink(&self.live, LINK_TMP)?;
@@ -306,9 +302,13 @@ pub fn entries(fd: BorrowedFd<'_>) -> Result<Vec<(String, FileType)>> {
     Ok(found)
 }
 
-/// Where a link points to; `None` if it is no link.
-pub fn read_link(at: impl AsFd, name: &str) -> Option<String> {
-    fs::readlinkat(at, name, Vec::new()).ok()?.into_string().ok()
+/// Where a link points to; `None` if it is no link, or to nothing that could be ours.
+pub fn read_link(at: impl AsFd, name: &str) -> Result<Option<String>> {
+    match fs::readlinkat(at, name, Vec::new()) {
+        Ok(target) => Ok(target.into_string().ok()),
+        Err(Errno::NOENT | Errno::INVAL) => Ok(None),
+        Err(errno) => Err(Error::Io("read a link", errno)),
+    }
 }
 
 /// The kind of file a `stat` speaks of.

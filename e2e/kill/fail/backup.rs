@@ -15,7 +15,7 @@ fn each_call_fails_once() {
     backed_up(&scene);
     let tid = keeper(&sidecar);
     for (point, error) in cases(&scene, &calls, 2) {
-        let before = errors(&sidecar);
+        let (before, untidy) = (errors(&sidecar), sidecar.events("backup_untidy").len());
         let tracer = Tracer::attach(tid, Some((&point, Inject::Fail(error))));
         scene.change();
         let number = scene.number();
@@ -37,6 +37,10 @@ fn each_call_fails_once() {
         tally.check(wrong.is_none(), || format!("{what}: the newest backup is {wrong:?}"));
         let counted = errors(&sidecar) - before;
         tally.check(!must_count(failed) || counted == 1.0, || format!("{what}: counted {counted}"));
+        if failed.point.call == "unlinkat" {
+            let told = sidecar.events("backup_untidy").len() > untidy;
+            tally.check(told, || format!("{what}: nobody is told"));
+        }
         tally.check(scene.seen() == Ok(number), || format!("{what}: the files are not there"));
     }
     tally.finish();

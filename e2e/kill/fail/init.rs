@@ -1,6 +1,5 @@
 //! `init` and `seedcar backup restore`: done, or ended with the code and the words for it.
 
-use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use super::super::gate::Gate;
@@ -29,10 +28,11 @@ fn each_call_fails_once() {
         let whole = seen.as_ref().is_none_or(|seen| *seen == Ok(scene.number()));
         tally
             .check(whole && (code != 0 || seen.is_some()), || format!("{what}: there is {seen:?}"));
+        let old = scene.generations();
         if code != 0 {
             scene.pod.init();
         }
-        let (seen, left) = (scene.seen(), scene.left_over(scene.number(), &BTreeSet::new()));
+        let (seen, left) = (scene.seen(), scene.left_over(scene.number(), &old));
         let well = seen == Ok(scene.number()) && left.is_empty();
         tally.check(well, || format!("{what}: exit {code}, in the end {seen:?}, left {left:?}"));
     }
@@ -76,7 +76,7 @@ fn each_call_of_a_restore_fails_once() {
         let seen = scene.seen();
         let old_or_new = seen.as_ref().is_ok_and(|n| [restored, scene.number()].contains(n));
         tally.check(old_or_new, || format!("{what}: readers see {seen:?}"));
-        older.extend(scene.current());
+        older.extend(scene.generations());
         let again = scene.pod.seedcar(&["backup", "restore", &name]);
         tally.check(again.code() == 0, || format!("{what}: then {}", again.err));
         let (seen, left) = (scene.seen(), scene.left_over(restored, &older));

@@ -33,7 +33,7 @@ fn each_call_fails_once() {
         tally.check(!must_count(failed) || counted == 1.0, || format!("{what}: counted {counted}"));
         settles(&scene, &sidecar, &shown, &what, &mut tally);
     }
-    only_one_generation_stays(&scene, &mut tally);
+    scene.only_one_generation_stays(&mut tally);
     tally.finish();
 }
 
@@ -66,7 +66,7 @@ fn each_call_fails_until_the_fault_is_gone() {
         shown.extend(scene.current());
         settles(&scene, &sidecar, &shown, &what, &mut tally);
     }
-    only_one_generation_stays(&scene, &mut tally);
+    scene.only_one_generation_stays(&mut tally);
     tally.finish();
 }
 
@@ -104,11 +104,6 @@ fn settles(
     tally.check(settled, || format!("{what}: left {left:?}, says {:?}", error.map(|e| e.text)));
     let seen = scene.seen();
     tally.check(seen == Ok(scene.number()), || format!("{what}: readers see {seen:?}"));
-}
-
-fn only_one_generation_stays(scene: &Scene, tally: &mut Tally) {
-    let one = crate::wait::within(SOON, || scene.generations().len() == 1);
-    tally.check(one, || format!("old generations stay: {:?}", scene.generations()));
 }
 
 /// Without these there is no new generation.
