@@ -1,6 +1,107 @@
 //! Killed or failed at every system call.
+//!
+//! The real program runs under `strace`, which ends it before the n-th call of a name, or has that
+//! call fail. Then readers must find the old content or the new one, whole, and a normal run must go
+//! on as if nothing had been.
+
+mod adopt;
+mod after;
+mod backup;
+mod fail;
+mod gate;
+mod points;
+mod publish;
+mod restore;
+mod scene;
+mod seed;
+mod strace;
 
 use crate::ledger::Proof;
 
 /// What this part proves.
-pub const PROOFS: &[Proof] = &[];
+pub const PROOFS: &[Proof] = &[
+    Proof {
+        promise: "P5",
+        test: "kill::publish::killed_at_every_call",
+        shows: "a publish killed at each call: the old or the new generation, and the next run leaves nothing over",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::adopt::killed_at_every_call",
+        shows: "a restart on a littered volume, killed at each call: the content stays, the next run sweeps",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::seed::killed_at_every_call_from_consul",
+        shows: "the first fill killed at each call: nothing or all of it, and the next `init` works",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::seed::killed_at_every_call_from_a_backup",
+        shows: "the same from a backup, with Consul down",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::restore::killed_at_every_call",
+        shows: "`seedcar backup restore` killed at each call: the old or the restored content",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P6",
+        test: "kill::backup::killed_at_every_call",
+        shows: "writing and pruning killed at each call: a valid backup, the older or the new one, always",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P6",
+        test: "kill::backup::the_calls_come_in_the_order_that_survives_a_power_cut",
+        shows: "write, fsync, rename, fsync of the directory, read back, and only then pruning",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::fail::publish::each_call_fails_once",
+        shows: "a call of a publish fails: the old files until the new ones, counted by kind, nothing left over",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::fail::publish::each_call_fails_until_the_fault_is_gone",
+        shows: "the same while it lasts: alive, told and counted, and healed afterwards",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::fail::start::each_call_fails_once",
+        shows: "a call of a restart fails: the content stays and is followed again",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::fail::init::each_call_fails_once",
+        shows: "a call of the first fill fails: done, or exit 73 with its reason, and the next `init` works",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::fail::init::each_call_of_a_restore_fails_once",
+        shows: "a call of a restore fails: the old or the restored content",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::fail::log::a_full_log_stops_nothing",
+        shows: "a log that cannot be written ends no process and changes no exit code",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P6",
+        test: "kill::fail::backup::each_call_fails_once",
+        shows: "a call of a backup's writing fails: counted, the older backup stays, the next try writes",
+        mutants: &[],
+    },
+];

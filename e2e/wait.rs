@@ -24,6 +24,18 @@ pub fn eventually<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Opti
     }
 }
 
+/// Whether something comes to be so within the time; for what a test counts instead of ending there.
+pub fn within(time: Duration, mut is: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + time;
+    while !is() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(POLL);
+    }
+    true
+}
+
 /// Looks for the whole `window`, and panics with `what` as soon as it is not so. For promises of the
 /// kind "nothing happens": there is no condition to wait for.
 #[track_caller]

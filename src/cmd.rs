@@ -33,17 +33,23 @@ pub fn checked_in_pod(outcome: Outcome) -> Result<Config, Exit> {
 
 fn tell(outcome: &Outcome) {
     for warning in &outcome.warnings {
-        eprintln!("seedcar: warning: {}", warning.problem);
+        complain(format_args!("warning: {}", warning.problem));
     }
     for problem in outcome.config.as_ref().err().into_iter().flatten() {
-        eprintln!("seedcar: {problem}");
+        complain(format_args!("{problem}"));
     }
+}
+
+/// One line on standard error. Where nobody can read it the exit code still speaks, so that a failure
+/// here must not change it.
+fn complain(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "seedcar: {text}");
 }
 
 /// Leaves one line where Kubernetes shows it: on standard error, and in the termination message file
 /// where there is one.
 pub fn last_words(termination_log: &Path, text: &str) {
-    eprintln!("seedcar: {text}");
+    complain(format_args!("{text}"));
     leave_behind(termination_log, text);
 }
 

@@ -251,6 +251,10 @@ impl Keeper<'_> {
             tracing::warn!(event = "backup_refused", source = name, file = refused.name,
                 error = %refused.why, "a damaged backup is set aside");
         }
+        if let Some(error) = &written.untidy {
+            tracing::warn!(event = "backup_untidy", source = name, error_kind = error.kind().word(),
+                %error, "an older backup could not be tidied up; the new one is good");
+        }
         self.show(at, file, header);
         self.keeping[at].written(published.digest, heartbeat);
         self.count(at, if written.new { "written" } else { "unchanged" });

@@ -43,6 +43,8 @@ pub fn install(log: &Log) {
     let colour = terminal && std::env::var_os("NO_COLOR").is_none();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level(log.level))
+        // It would complain on standard error, and panic where that is gone as well.
+        .log_internal_errors(false)
         .event_format(Lines { json, colour })
         .finish();
     let _ = tracing::subscriber::set_global_default(subscriber);

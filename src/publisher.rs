@@ -46,6 +46,8 @@ const KEEP: Duration = Duration::from_secs(5);
 const KEEP_COUNT: usize = 3;
 /// How long the thread sleeps at most; also its sign of life.
 const IDLE: Duration = Duration::from_secs(5);
+/// How soon a key's name that could not be made is tried again.
+const NAMES_AGAIN: Duration = Duration::from_secs(1);
 /// While an answer is held, how often the volume is looked at for a person's `accept`.
 const ACCEPT_POLL: Duration = Duration::from_millis(500);
 
@@ -75,10 +77,16 @@ pub struct Publisher {
     volume: Volume,
     persist: Persist,
     current: Option<Current>,
+    /// What `..data` pointed to at the start and is no generation of ours to go on from.
+    unadopted: Option<String>,
     retired: VecDeque<(Moment, String)>,
+    /// A failure left something in the volume.
+    littered: bool,
     pending: Pending,
-    /// A key's name that is blocked by somebody else's directory.
+    /// A key's name could not be made: a call failed, or somebody else's directory is in the way.
     blocked: Option<Failure>,
+    /// When the names were last tried.
+    named: Moment,
 }
 
 struct Current {
@@ -115,8 +123,9 @@ impl Publisher {
         if !volume.is_tmpfs {
             tracing::warn!(event = "not_tmpfs", "the volume is no tmpfs: values will be on a disk");
         }
-        let current = volume.current();
-        generation::sweep(&volume, current.as_deref())?;
+        let current = volume.current()?;
+        let earlier = generation::earlier(&volume)?;
+        generation::sweep(&volume, &earlier)?;
         let persist = Persist::load(&volume, &setup, &board);
         let pending = Pending::new(setup.sources.len());
         let mut publisher = Self {
@@ -126,9 +135,12 @@ impl Publisher {
             volume,
             persist,
             current: None,
-            retired: VecDeque::new(),
+            unadopted: None,
+            retired: earlier.into_iter().map(|name| (sys::now(), name)).collect(),
+            littered: false,
             pending,
             blocked: None,
+            named: Moment::default(),
         };
         if let Some(name) = current {
             publisher.adopt(name);
@@ -136,7 +148,7 @@ impl Publisher {
         publisher.board.update(|state| {
             state.opened = true;
             state.waiting_for_lock = false;
-            state.volume_error = None;
+            state.volume_error = publisher.blocked.clone();
         });
         Ok(publisher)
     }
@@ -161,6 +173,7 @@ impl Publisher {
             if inbox.audit.swap(false, Ordering::Relaxed) {
                 self.audit();
             }
+            self.name_again(sys::now());
             self.collect(sys::now());
             self.persist.save(&self.volume, &self.setup, &self.board);
             if taken.closed {
@@ -181,6 +194,9 @@ impl Publisher {
         if self.board.read(|s| s.sources.iter().any(|s| s.hold.is_some())) {
             until = until.min(now + ACCEPT_POLL);
         }
+        if self.blocked.is_some() {
+            until = until.min(self.named + NAMES_AGAIN);
+        }
         until.since(now)
     }
 
@@ -199,6 +215,7 @@ impl Publisher {
     }
 
     fn publish_failed(&mut self, error: Error, now: Moment) {
+        self.littered = true;
         self.metrics.count(Id::PublishErrors, &[error.kind()]);
         let failure = Failure { kind: error.kind(), text: error.to_string(), at: now };
         let news = self.board.update(|state| {
@@ -277,26 +294,35 @@ impl Publisher {
         let fd = generation::build(&self.volume, &name, &plan, &manifest, previous)?;
         let changes = generation::changes(previous.and_then(|p| p.plan.as_ref()), &plan);
         generation::swap(&self.volume, &name)?;
-        self.link_names(&plan);
+        self.link_names(&plan.top_names());
         self.report_skipped(&plan);
         let generation = Generation { name, fd, plan: Some(plan) };
         let old = self.current.replace(Current { generation, tree });
-        if let Some(old) = old {
-            self.retired.push_back((now, old.generation.name));
-        }
+        let old = old.map(|old| old.generation.name).or_else(|| self.unadopted.take());
+        self.retired.extend(old.map(|name| (now, name)));
         Ok(changes)
     }
 
-    /// Makes the visible names. One that is blocked is shown and tried again at each audit; the
-    /// generation stands without it, through `..data/`.
-    fn link_names(&mut self, plan: &Plan) {
-        let failed = generation::link_names(&self.volume, &plan.top_names()).err();
-        self.blocked = failed.map(|error| {
-            tracing::error!(event = "name_blocked", error_kind = error.kind(), %error, "a key's name is blocked");
-            Failure { kind: "blocked", text: error.to_string(), at: sys::now() }
-        });
+    /// Makes the visible names. A failure is shown, and tried again a moment later; the generation
+    /// stands without the name, through `..data/`.
+    fn link_names(&mut self, names: &[&str]) {
+        self.named = sys::now();
+        let failed = generation::link_names(&self.volume, names).err();
+        let before = self.blocked.take();
+        self.blocked = failed.map(|error| self.name_failed(&error, before));
         let blocked = self.blocked.clone();
         self.board.update(|state| state.volume_error = blocked);
+    }
+
+    fn name_failed(&self, error: &Error, before: Option<Failure>) -> Failure {
+        let kind = error.kind();
+        if Error::OF_PUBLISHING.contains(&kind) {
+            self.metrics.count(Id::PublishErrors, &[kind]);
+        }
+        before.filter(|old| old.kind == kind).unwrap_or_else(|| {
+            tracing::error!(event = "name_blocked", error_kind = kind, %error, "a key's name could not be made");
+            Failure { kind, text: error.to_string(), at: self.named }
+        })
     }
 }
 

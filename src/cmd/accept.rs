@@ -9,13 +9,16 @@ use crate::publisher::persist::{StatusFile, accept, is_digest_prefix};
 /// still is what Consul holds.
 pub fn run(volume: &Path, digest: &str, source: Option<&str>) -> Exit {
     if !is_digest_prefix(digest) {
-        eprintln!(
-            "seedcar: {digest}: not a digest (8 to 64 hexadecimal digits, as `seedcar status` shows it)"
-        );
+        super::complain(format_args!(
+            "{digest}: not a digest (8 to 64 hexadecimal digits, as `seedcar status` shows it)"
+        ));
         return Exit::Usage;
     }
     if let Err(error) = accept(volume, digest, source) {
-        eprintln!("seedcar: {}: {error}; is this the volume of a seedcar?", volume.display());
+        super::complain(format_args!(
+            "{}: {error}; is this the volume of a seedcar?",
+            volume.display()
+        ));
         return Exit::Volume;
     }
     if is_held(volume, digest) {

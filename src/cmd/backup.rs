@@ -16,13 +16,13 @@ use crate::store::{Access, Backup, Identity, Limits, Listed, State, Store};
 /// Does what `action` says.
 pub fn run(config: Config, action: &BackupAction, out: &mut impl Write) -> Exit {
     let Some(backup) = &config.backup else {
-        eprintln!("seedcar: backups are off; leave out --no-backup");
+        super::complain(format_args!("backups are off; leave out --no-backup"));
         return Exit::Usage;
     };
     let store = match Store::open(&backup.dir, Access::Read, limits(&config)) {
         Ok(store) => store,
         Err(error) => {
-            eprintln!("seedcar: {error}");
+            super::complain(format_args!("{error}"));
             return Exit::NothingToSeedFrom;
         }
     };
@@ -34,7 +34,7 @@ pub fn run(config: Config, action: &BackupAction, out: &mut impl Write) -> Exit 
         BackupAction::Restore { name, to } => return restore_one(config, &store, name, to.clone()),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("seedcar: {error}");
+        super::complain(format_args!("{error}"));
         Exit::Internal
     })
 }
@@ -142,7 +142,7 @@ fn print_export(
         None => match newest(config, store)? {
             Some(backup) => backup,
             None => {
-                eprintln!("seedcar: no valid backup; name one of `seedcar backup ls`");
+                super::complain(format_args!("no valid backup; name one of `seedcar backup ls`"));
                 return Ok(Exit::NothingToSeedFrom);
             }
         },
@@ -173,17 +173,17 @@ fn restore_one(mut config: Config, store: &Store, name: &str, to: Option<PathBuf
     config.volume = to.unwrap_or(config.volume);
     match restore(&config, store, backup) {
         Ok(()) => {
-            println!("restored {name} to {}", config.volume.display());
+            let _ = writeln!(io::stdout(), "restored {name} to {}", config.volume.display());
             Exit::Ok
         }
         Err(unseeded) => {
-            eprintln!("seedcar: {}", unseeded.text);
+            super::complain(format_args!("{}", unseeded.text));
             unseeded.exit
         }
     }
 }
 
 fn refused(name: &str, why: &dyn std::fmt::Display) -> io::Result<Exit> {
-    eprintln!("seedcar: {name}: {why}");
+    super::complain(format_args!("{name}: {why}"));
     Ok(Exit::BackupDamaged)
 }

@@ -8,11 +8,11 @@ pub fn run(url: &str) -> Exit {
     match local::get(url, "/livez") {
         Ok((200, _)) => Exit::Ok,
         Ok((code, body)) => {
-            eprintln!("seedcar: {url}/livez answered {code}: {}", body.trim());
+            super::complain(format_args!("{url}/livez answered {code}: {}", body.trim()));
             Exit::NotMet
         }
         Err(error) => {
-            eprintln!("seedcar: {url}/livez: {error}");
+            super::complain(format_args!("{url}/livez: {error}"));
             Exit::NotMet
         }
     }

@@ -9,7 +9,9 @@ use crate::seed::Filled;
 /// Exit 0 means that the volume is filled; nothing else does.
 pub fn run(config: Config, accept: Option<&str>) -> Exit {
     if let Some(digest) = accept.filter(|digest| !is_digest_prefix(digest)) {
-        eprintln!("seedcar: --accept {digest}: not a digest (8 to 64 hexadecimal digits)");
+        super::complain(format_args!(
+            "--accept {digest}: not a digest (8 to 64 hexadecimal digits)"
+        ));
         return Exit::Usage;
     }
     let termination_log = config.termination_log.clone();

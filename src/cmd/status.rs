@@ -13,7 +13,7 @@ pub fn run(url: &str, output: Form, check: bool, out: &mut impl Write) -> Exit {
     let status = match ask(url) {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("seedcar: {url}/status: {error}; is `seedcar run` up there?");
+            super::complain(format_args!("{url}/status: {error}; is `seedcar run` up there?"));
             return Exit::NotMet;
         }
     };

@@ -16,7 +16,7 @@ pub fn run(volume: &Path, timeout: Duration) -> Exit {
     while !manifest.is_file() {
         if sys::now() >= until {
             let (volume, timeout) = (volume.display(), timeout.as_secs_f64());
-            eprintln!("seedcar: {volume} was not filled within {timeout} s");
+            super::complain(format_args!("{volume} was not filled within {timeout} s"));
             return Exit::NotMet;
         }
         std::thread::sleep(LOOK_EVERY);

@@ -13,8 +13,8 @@ use rustix::io::Errno;
 use super::manifest::Manifest;
 use super::tree::Tree;
 use super::volume::{
-    self, DATA, DATA_TMP, Error, MANIFEST, Result, Step, Volume, is_generation, remove_tree,
-    unlink, write_new,
+    self, DATA, DATA_TMP, Error, LINK_TMP, MANIFEST, Result, Step, Volume, is_generation,
+    remove_tree, unlink, write_new,
 };
 use crate::model::plan::{File, Plan};
 
@@ -80,31 +80,66 @@ pub fn link_names(volume: &Volume, names: &[&str]) -> Result<()> {
     let mut first_error = Ok(());
     for name in names {
         // One name that is blocked by a stranger's directory does not stop the others.
-        if let Err(error) = volume.set_link(name, &format!("{DATA}/{name}")) {
-            first_error = first_error.and(Err(error));
-        }
+        first_error = first_error.and(volume.set_link(name, &format!("{DATA}/{name}")));
     }
     for (name, kind) in volume::entries(volume.live.as_fd())? {
-        let dangles = kind == FileType::Symlink
-            && names.binary_search(&name.as_str()).is_err()
-            && volume::read_link(&volume.live, &name)
-                .is_some_and(|to| to.strip_prefix("..data/") == Some(&name));
-        if dangles {
-            unlink(&volume.live, &name)?;
+        if kind == FileType::Symlink && names.binary_search(&name.as_str()).is_err() {
+            first_error = first_error.and(unlink_ours(volume, &name));
         }
     }
     first_error
 }
 
-/// Removes what a killed process left: temporary links, and every generation but `current`.
-pub fn sweep(volume: &Volume, current: Option<&str>) -> Result<()> {
-    unlink(&volume.live, DATA_TMP)?;
+/// Removes a name that leads into `..data/`.
+fn unlink_ours(volume: &Volume, name: &str) -> Result<()> {
+    match volume::read_link(&volume.live, name)? {
+        Some(to) if to.strip_prefix("..data/") == Some(name) => unlink(&volume.live, name),
+        _ => Ok(()),
+    }
+}
+
+/// The mode of a generation that is whole. While it is made it has another.
+const WHOLE: u32 = 0o755;
+
+/// The whole generations beside the one that `..data` points to, oldest first. An earlier process
+/// published them, and somebody may still be reading there.
+pub fn earlier(volume: &Volume) -> Result<Vec<String>> {
+    let current = volume.current()?;
+    let mut found = Vec::new();
     for (name, kind) in volume::entries(volume.live.as_fd())? {
-        if kind == FileType::Directory && is_generation(&name) && Some(name.as_str()) != current {
-            remove_tree(volume.live.as_fd(), &name)?;
+        if kind == FileType::Directory && is_generation(&name) && current.as_ref() != Some(&name) {
+            let stat = fs::statat(&volume.live, &name, AtFlags::SYMLINK_NOFOLLOW);
+            let stat = stat.step("stat a generation")?;
+            if stat.st_mode & 0o7777 == WHOLE {
+                found.push((stat.st_mtime, stat.st_mtime_nsec, name));
+            }
         }
     }
-    Ok(())
+    found.sort();
+    Ok(found.into_iter().map(|(.., name)| name).collect())
+}
+
+/// The names that must be visible for a generation: those at its top.
+pub fn top_names(generation: &Generation) -> Result<Vec<String>> {
+    let entries = volume::entries(generation.fd.as_fd())?;
+    let mut names: Vec<_> = entries.into_iter().map(|(name, _)| name).collect();
+    names.retain(|name| name != MANIFEST);
+    names.sort();
+    Ok(names)
+}
+
+/// Removes what a killed process or a failed publish left: temporary links, and every generation
+/// that is neither `kept` nor the one that `..data` points to. Goes on after an error.
+pub fn sweep(volume: &Volume, kept: &[String]) -> Result<()> {
+    let current = volume.current()?;
+    let mut outcome = Ok(());
+    for (name, kind) in volume::entries(volume.live.as_fd())? {
+        let stays = kept.contains(&name) || current.as_deref() == Some(&*name);
+        if kind == FileType::Directory && is_generation(&name) && !stays {
+            outcome = outcome.and(remove_tree(volume.live.as_fd(), &name));
+        }
+    }
+    outcome.and(unlink(&volume.live, DATA_TMP)).and(unlink(&volume.live, LINK_TMP))
 }
 
 /// Refuses a generation that would not fit, before anything is written: a volume filled to its brim
@@ -172,7 +207,7 @@ fn fill(
         }
     }
     write_new(&root, MANIFEST, &manifest.to_json(), 0o444)?;
-    fs::fchmod(&root, Mode::from_raw_mode(0o755)).step("chmod a generation")?;
+    fs::fchmod(&root, Mode::from_raw_mode(WHOLE)).step("chmod a generation")?;
     Ok(root)
 }
 

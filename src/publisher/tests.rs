@@ -105,12 +105,73 @@ fn what_a_killed_process_left_is_swept_and_wedges_nothing() {
     let half = rig.live().join("..2026_01_01_00_00_00.dead");
     fs::create_dir(&half).unwrap();
     fs::write(half.join("x"), "x").unwrap();
+    fs::set_permissions(&half, fs::Permissions::from_mode(0o700)).unwrap();
     symlink("..2026_01_01_00_00_00.dead", rig.live().join("..data_tmp")).unwrap();
     symlink("..data/a", rig.live().join("..link_tmp")).unwrap();
     rig.publish(6, &[("b", "2")]);
     assert_eq!(rig.read("b").unwrap(), "2");
     assert_eq!(rig.names().iter().filter(|n| n.starts_with("..")).count(), 3, "{:?}", rig.names());
     assert!(!rig.names().contains(&"a".to_owned()) && !half.exists());
+}
+
+#[test]
+fn names_that_a_killed_process_did_not_make_are_made_by_the_next() {
+    let rig = Rig::new();
+    rig.publish(5, &[("a", "1"), ("b", "2")]);
+    fs::remove_file(rig.live().join("b")).unwrap();
+    symlink("..data/old", rig.live().join("old")).unwrap();
+    symlink("..data/b", rig.live().join("..link_tmp")).unwrap();
+    drop(rig.open());
+    assert_eq!(rig.read("b").unwrap(), "2");
+    let names = rig.names();
+    assert!(!names.contains(&"old".to_owned()) && !names.contains(&"..link_tmp".to_owned()));
+}
+
+#[test]
+fn a_generation_that_is_not_adopted_goes_once_it_is_replaced() {
+    let rig = Rig::new();
+    rig.publish(5, &[("a", "1")]);
+    let old = rig.live().join(fs::read_link(rig.live().join("..data")).unwrap());
+    fs::set_permissions(old.join("a"), fs::Permissions::from_mode(0o666)).unwrap();
+    let mut publisher = rig.open();
+    assert!(publisher.current.is_none() && old.exists(), "readers may be in it");
+    publisher.take(0, Offer::accept(content(6, &[("a", "2")])));
+    publisher.publish(sys::now());
+    publisher.collect(sys::now() + KEEP);
+    assert!(!old.exists());
+    assert_eq!(rig.read("a").unwrap(), "2");
+}
+
+#[test]
+fn a_generation_that_could_not_be_shown_is_removed() {
+    let rig = Rig::new();
+    rig.publish(5, &[("a", "1")]);
+    let mut publisher = rig.open();
+    publisher.take(0, Offer::accept(content(6, &[("a", "2")])));
+    // A directory that cannot be emptied stands where the temporary link goes.
+    let in_the_way = rig.live().join("..data_tmp");
+    fs::create_dir(&in_the_way).unwrap();
+    publisher.publish(sys::now());
+    publisher.collect(sys::now());
+    let generations = || rig.names().iter().filter(|n| n.starts_with("..2")).count();
+    assert!(generations() == 1 && publisher.littered, "the rest is swept once it can be");
+    fs::remove_dir(&in_the_way).unwrap();
+    publisher.collect(sys::now());
+    assert!(!publisher.littered);
+    assert_eq!(rig.read("a").unwrap(), "1");
+}
+
+#[test]
+fn what_an_earlier_process_published_goes_no_sooner_than_what_we_did() {
+    let rig = Rig::new();
+    rig.publish(5, &[("a", "1")]);
+    let old = rig.live().join(fs::read_link(rig.live().join("..data")).unwrap());
+    rig.publish(6, &[("a", "2")]);
+    let mut publisher = rig.open();
+    publisher.collect(sys::now());
+    assert!(old.exists(), "somebody may be reading there");
+    publisher.collect(sys::now() + KEEP);
+    assert!(!old.exists());
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::os::fd::AsFd;
 
-use super::generation::{Changes, Generation};
+use super::generation::{self, Changes, Generation};
 use super::manifest::Manifest;
-use super::{Current, KEEP, KEEP_COUNT, Publisher, audit, persist, volume};
+use super::{Current, KEEP, KEEP_COUNT, NAMES_AGAIN, Publisher, audit, persist, volume};
 use crate::metrics::Id;
 use crate::model::moment::Moment;
 use crate::sys;
@@ -12,18 +12,24 @@ use crate::sys;
 impl Publisher {
     /// Takes over a generation that another process published, if it is whole and of our sources.
     pub(super) fn adopt(&mut self, name: String) {
-        let Some(current) = self.try_adopt(name) else {
+        let Some(current) = self.try_adopt(&name) else {
+            self.unadopted = Some(name);
             tracing::warn!(
                 event = "not_adopted",
                 "the volume holds a generation that is damaged or of other sources; it will be replaced"
             );
             return;
         };
+        // Whoever published it may have died between the swap and the names.
+        match generation::top_names(&current.generation) {
+            Ok(names) => self.link_names(&names.iter().map(String::as_str).collect::<Vec<_>>()),
+            Err(error) => self.blocked = Some(self.name_failed(&error, None)),
+        }
         self.current = Some(current);
     }
 
-    fn try_adopt(&mut self, name: String) -> Option<Current> {
-        let fd = volume::open_directory(&self.volume.live, &name).ok()?;
+    fn try_adopt(&mut self, name: &str) -> Option<Current> {
+        let fd = volume::open_directory(&self.volume.live, name).ok()?;
         let file = volume::open_file(&fd, volume::MANIFEST).ok()?;
         let manifest = Manifest::parse(&volume::read_whole(&file, 1 << 20).ok()?)?;
         let ours = self.setup.sources.iter().map(|(n, p)| (n.as_str(), p.as_str()));
@@ -31,7 +37,7 @@ impl Publisher {
             return None;
         }
         persist::adopt(&self.board, &manifest, &sys::boot_id(), sys::now());
-        let generation = Generation { name, fd, plan: None };
+        let generation = Generation { name: name.to_owned(), fd, plan: None };
         tracing::info!(
             event = "adopted",
             generation = generation.name,
@@ -43,14 +49,26 @@ impl Publisher {
     /// Compares the volume with what was published and puts it back where it differs.
     pub(super) fn audit(&mut self) {
         let Some(current) = &self.current else { return };
-        let points_here = self.volume.current().as_deref() == Some(&*current.generation.name);
+        let points_here =
+            matches!(self.volume.current(), Ok(Some(name)) if name == current.generation.name);
         let damage = audit::audit(current.generation.fd.as_fd(), &current.tree).err();
         if damage.is_some() || !points_here {
             return self.repair();
         }
         // Links that somebody removed are set right in passing.
         if let Some(plan) = current.generation.plan.clone() {
-            self.link_names(&plan);
+            self.link_names(&plan.top_names());
+        }
+    }
+
+    /// Tries the names again where one could not be made.
+    pub(super) fn name_again(&mut self, now: Moment) {
+        if self.blocked.is_none() || now < self.named + NAMES_AGAIN {
+            return;
+        }
+        let Some(current) = &self.current else { return };
+        if let Ok(names) = generation::top_names(&current.generation) {
+            self.link_names(&names.iter().map(String::as_str).collect::<Vec<_>>());
         }
     }
 
@@ -73,14 +91,21 @@ impl Publisher {
         }
     }
 
-    /// Removes old generations.
+    /// Removes old generations, and what a failure left.
     pub(super) fn collect(&mut self, now: Moment) {
+        if self.littered {
+            let kept = self.retired.iter().map(|(_, name)| name);
+            let current = self.current.iter().map(|c| &c.generation.name);
+            let kept: Vec<_> = kept.chain(current).cloned().collect();
+            self.littered = generation::sweep(&self.volume, &kept).is_err();
+        }
         while let Some((since, name)) = self.retired.front() {
             if self.retired.len() < KEEP_COUNT && now.since(*since) < KEEP {
                 return;
             }
             if let Err(error) = volume::remove_tree(self.volume.live.as_fd(), name) {
-                tracing::warn!(event = "collect_failed", error_kind = error.kind(), %error, "an old generation stays");
+                tracing::warn!(event = "collect_failed", error_kind = error.kind(), %error, "an old generation stays for now");
+                self.littered = true;
             }
             self.retired.pop_front();
         }

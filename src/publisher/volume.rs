@@ -14,7 +14,7 @@ pub const DATA: &str = "..data";
 /// Its next version, before the rename.
 pub const DATA_TMP: &str = "..data_tmp";
 /// A name's link, before the rename.
-const LINK_TMP: &str = "..link_tmp";
+pub const LINK_TMP: &str = "..link_tmp";
 /// The description inside each generation.
 pub const MANIFEST: &str = "..manifest.json";
 
@@ -64,6 +64,9 @@ pub enum Error {
         /// How much there is.
         free: u64,
     },
+    /// A key's name is taken by what is not ours to remove.
+    #[error("volume: a directory that is not ours is in the way of a key's name")]
+    Blocked,
     /// A system call failed.
     #[error("volume: {0}: {1}")]
     Io(&'static str, Errno),
@@ -97,6 +100,7 @@ impl Error {
             Self::Locked(_) => "locked",
             Self::Foreign(..) => "foreign",
             Self::Full { .. } => "full",
+            Self::Blocked => "blocked",
             Self::Io(_, Errno::NOSPC | Errno::DQUOT) => "full",
             Self::Io(_, Errno::ROFS) => "read_only",
             Self::Io(_, Errno::ACCESS | Errno::PERM) => "denied",
@@ -138,9 +142,10 @@ impl Volume {
         Ok((bytes, (s.f_files > 0).then_some(s.f_favail)))
     }
 
-    /// The generation that `..data` points to; `None` where there is none.
-    pub fn current(&self) -> Option<String> {
-        read_link(&self.live, DATA).filter(|name| is_generation(name))
+    /// The generation that `..data` points to; `None` where there is none. That it cannot be read is
+    /// an error: what would be swept for it is what applications read.
+    pub fn current(&self) -> Result<Option<String>> {
+        Ok(read_link(&self.live, DATA)?.filter(|name| is_generation(name)))
     }
 
     /// Replaces a file of `.seedcar/` in one rename.
@@ -160,7 +165,7 @@ impl Volume {
     /// Points `link` in `live/` at `target`, by one rename, whatever the name was before (a directory
     /// aside: that is not ours to remove).
     pub fn set_link(&self, link: &str, target: &str) -> Result<()> {
-        if read_link(&self.live, link).as_deref() == Some(target) {
+        if read_link(&self.live, link)?.as_deref() == Some(target) {
             return Ok(());
         }
         unlink(&self.live, LINK_TMP)?;
@@ -169,7 +174,10 @@ impl Volume {
         if renamed.is_err() {
             unlink(&self.live, LINK_TMP)?;
         }
-        renamed.step("a directory that is not ours is in the way of a key's name")
+        match renamed {
+            Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => Err(Error::Blocked),
+            other => other.step("rename to a key's name"),
+        }
     }
 }
 
@@ -294,9 +302,13 @@ pub fn entries(fd: BorrowedFd<'_>) -> Result<Vec<(String, FileType)>> {
     Ok(found)
 }
 
-/// Where a link points to; `None` if it is no link.
-pub fn read_link(at: impl AsFd, name: &str) -> Option<String> {
-    fs::readlinkat(at, name, Vec::new()).ok()?.into_string().ok()
+/// Where a link points to; `None` if it is no link, or to nothing that could be ours.
+pub fn read_link(at: impl AsFd, name: &str) -> Result<Option<String>> {
+    match fs::readlinkat(at, name, Vec::new()) {
+        Ok(target) => Ok(target.into_string().ok()),
+        Err(Errno::NOENT | Errno::INVAL) => Ok(None),
+        Err(errno) => Err(Error::Io("read a link", errno)),
+    }
 }
 
 /// The kind of file a `stat` speaks of.

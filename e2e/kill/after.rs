@@ -1,0 +1,70 @@
+//! What must hold after a kill, and after the normal run that follows it.
+
+use std::collections::BTreeSet;
+
+use super::scene::Scene;
+use super::strace::{Call, Point};
+use crate::ledger::Tally;
+use crate::rig::SOON;
+use crate::wait::within;
+
+/// A kill that has happened.
+pub struct Killed<'a> {
+    pub scene: &'a Scene,
+    pub point: &'a Point,
+    /// The last call that was begun.
+    pub last: String,
+}
+
+// === impl Killed ===
+
+impl<'a> Killed<'a> {
+    pub fn new(scene: &'a Scene, point: &'a Point, calls: &[Call]) -> Self {
+        let last = calls.last().map_or_else(|| "nothing".to_owned(), |call| call.line.clone());
+        Self { scene, point, last }
+    }
+
+    /// Readers see one of these contents.
+    pub fn readers_see(&self, allowed: &[u64], tally: &mut Tally) {
+        let seen = self.scene.seen();
+        tally.check(seen.as_ref().is_ok_and(|n| allowed.contains(n)), || {
+            format!("{self}: readers see {seen:?}, not one of {allowed:?}")
+        });
+        self.own_is_whole(tally);
+    }
+
+    /// The volume holds nothing or all of the first content. Its names may be missing: no application
+    /// is started before `init` has ended.
+    pub fn holds_nothing_or(&self, first: u64, tally: &mut Tally) {
+        let seen = self.scene.current().map(|_| self.scene.seen_inside());
+        let held = seen.as_ref().is_none_or(|seen| *seen == Ok(first));
+        tally.check(held, || format!("{self}: there is {seen:?}, not {first}"));
+        self.own_is_whole(tally);
+    }
+
+    fn own_is_whole(&self, tally: &mut Tally) {
+        if let Err(torn) = self.scene.own_is_whole() {
+            tally.violation(format!("{self}: {torn}"));
+        }
+    }
+
+    /// The normal run has published the content of this number; beside it there are at most these
+    /// older generations.
+    pub fn is_over(&self, number: u64, generations: &BTreeSet<String>, tally: &mut Tally) {
+        let seen = self.scene.seen();
+        tally.check(seen == Ok(number), || format!("{self}: then readers see {seen:?}"));
+        let mut left = Vec::new();
+        // A sidecar may be in the middle of writing its status.
+        let tidy = within(SOON, || {
+            left = self.scene.left_over(number, generations);
+            left.is_empty()
+        });
+        tally.check(tidy, || format!("{self}: the next run left {left:?}"));
+    }
+}
+
+impl std::fmt::Display for Killed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at {}", self.point, self.last)
+    }
+}

@@ -1,0 +1,126 @@
+//! A publish: one sidecar lives through all of it.
+
+use std::collections::BTreeSet;
+
+use super::super::publish::{prepared, record};
+use super::super::scene::Scene;
+use super::super::strace::{Call, Inject, Point, Tracer, is_gone, waits};
+use super::{cases, injected, kind};
+use crate::ledger::Tally;
+use crate::rig::{SOON, Sidecar};
+use crate::wait::eventually;
+
+#[test]
+fn each_call_fails_once() {
+    let mut tally = Tally::of("kill::fail::publish::each_call_fails_once");
+    let scene = Scene::new();
+    scene.pod.init();
+    let calls = record(&scene);
+    let (sidecar, tid) = prepared(&scene);
+    let mut shown = scene.generations();
+    for (point, error) in cases(&scene, &calls, 10) {
+        let before = errors(&sidecar, error);
+        let tracer = Tracer::attach(tid, Some((&point, Inject::Fail(error))));
+        scene.change();
+        publishes(&scene, tid, &format!("{point} {error}"), &mut tally);
+        let calls = tracer.detach();
+        shown.extend(scene.current());
+        let Some(failed) = injected(&calls) else {
+            continue;
+        };
+        let counted = errors(&sidecar, error) - before;
+        let what = format!("{error} of {}", failed.line);
+        tally.check(!must_count(failed) || counted == 1.0, || format!("{what}: counted {counted}"));
+        settles(&scene, &sidecar, &shown, &what, &mut tally);
+    }
+    scene.only_one_generation_stays(&mut tally);
+    tally.finish();
+}
+
+#[test]
+fn each_call_fails_until_the_fault_is_gone() {
+    let mut tally = Tally::of("kill::fail::publish::each_call_fails_until_the_fault_is_gone");
+    let scene = Scene::new();
+    scene.pod.init();
+    let (sidecar, tid) = prepared(&scene);
+    let mut shown = scene.generations();
+    let calls = ["mkdirat", "openat", "write", "fchmod", "symlinkat", "renameat", "unlinkat"];
+    for (at, call) in calls.into_iter().enumerate() {
+        let error = super::ERRORS[at % super::ERRORS.len()];
+        let what = format!("{call} always {error}");
+        let before = errors(&sidecar, error);
+        let point = Point { call: call.to_owned(), nth: 1 };
+        let tracer = Tracer::attach(tid, Some((&point, Inject::FailFrom(error))));
+        scene.change();
+        let number = scene.number();
+        eventually(&format!("{what}: it is counted again and again"), SOON, || {
+            (errors(&sidecar, error) >= before + 2.0).then_some(())
+        });
+        let seen = scene.seen();
+        tally.check(seen == Ok(number - 1), || format!("{what}: readers see {seen:?}"));
+        tally.check(sidecar.get("/livez").0 == 200, || format!("{what}: not alive"));
+        let told = sidecar.status().volume_error.map(|e| e.kind);
+        tally.check(told.as_deref() == Some(kind(error)), || format!("{what}: told {told:?}"));
+        tracer.detach();
+        publishes(&scene, tid, &what, &mut tally);
+        shown.extend(scene.current());
+        settles(&scene, &sidecar, &shown, &what, &mut tally);
+    }
+    scene.only_one_generation_stays(&mut tally);
+    tally.finish();
+}
+
+/// Waits until the new content is there. Until then readers see the old one.
+fn publishes(scene: &Scene, tid: i32, what: &str, tally: &mut Tally) {
+    let number = scene.number();
+    let mut wrong = None;
+    eventually(&format!("{what}: it is published after all"), SOON, || {
+        let seen = scene.seen_inside();
+        if !seen.as_ref().is_ok_and(|n| [number - 1, number].contains(n)) {
+            wrong.get_or_insert(seen);
+        }
+        assert!(!is_gone(tid), "{what}: the publisher died");
+        (scene.is_published() && waits(tid)).then_some(())
+    });
+    tally.check(wrong.is_none(), || format!("{what}: readers see {wrong:?}"));
+}
+
+/// Everything is as after any publish: no word of an error, each name there, no generation that never
+/// was shown.
+fn settles(
+    scene: &Scene,
+    sidecar: &Sidecar<'_>,
+    shown: &BTreeSet<String>,
+    what: &str,
+    tally: &mut Tally,
+) {
+    let mut state = (Vec::new(), None);
+    let settled = || {
+        state = (scene.left_over(scene.number(), shown), sidecar.status().volume_error);
+        state.0.is_empty() && state.1.is_none()
+    };
+    let settled = crate::wait::within(SOON, settled);
+    let (left, error) = state;
+    tally.check(settled, || format!("{what}: left {left:?}, says {:?}", error.map(|e| e.text)));
+    let seen = scene.seen();
+    tally.check(seen == Ok(scene.number()), || format!("{what}: readers see {seen:?}"));
+}
+
+/// Without these there is no new generation.
+fn must_count(failed: &Call) -> bool {
+    let line = &failed.line;
+    let inside = line.contains("/live/..2") && !line.contains("unlinkat");
+    let swap = line.contains("\"..data_tmp\"");
+    match &*failed.point.call {
+        "mkdirat" | "fchmod" => true,
+        "write" => inside,
+        "openat" => line.contains("/live") && line.contains("O_CREAT"),
+        "symlinkat" | "renameat" => swap,
+        _ => false,
+    }
+}
+
+fn errors(sidecar: &Sidecar<'_>, error: &str) -> f64 {
+    let series = format!("seedcar_publish_errors_total{{kind=\"{}\"}}", kind(error));
+    sidecar.metric(&series).unwrap_or(0.0)
+}

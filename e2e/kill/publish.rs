@@ -1,0 +1,78 @@
+//! A publish, killed at each call of the thread that owns the volume: the new generation, the swap,
+//! the names, the end of an older generation, `status.json`.
+
+use super::after::Killed;
+use super::points::{Reach, chosen};
+use super::scene::Scene;
+use super::strace::{Call, Inject, Point, Tracer, is_gone, thread, waits};
+use crate::ledger::Tally;
+use crate::rig::{SOON, Sidecar};
+use crate::wait::eventually;
+
+/// After so many publishes the next one ends an older generation.
+const BEFORE: usize = 2;
+
+#[test]
+fn killed_at_every_call() {
+    let mut tally = Tally::of("kill::publish::killed_at_every_call");
+    let scene = Scene::new();
+    scene.pod.init();
+    let calls = record(&scene);
+    let mut reach = Reach::default();
+    for point in chosen(calls.iter().filter(|call| scene.touches(call)), 12) {
+        reach.count(kill_at(&scene, &point, &mut tally));
+    }
+    reach.judge(&mut tally);
+    let _sidecar = scene.run();
+    scene.only_one_generation_stays(&mut tally);
+    tally.finish();
+}
+
+/// What the publisher calls during one publish.
+pub fn record(scene: &Scene) -> Vec<Call> {
+    let (sidecar, tid) = prepared(scene);
+    let tracer = Tracer::attach(tid, None);
+    scene.change();
+    eventually("it is published", SOON, || (scene.is_published() && waits(tid)).then_some(()));
+    let calls = tracer.detach();
+    sidecar.crash();
+    calls
+}
+
+/// Kills a publish at `point`, looks, and has the next run set everything right. False where the
+/// publish was over before that.
+fn kill_at(scene: &Scene, point: &Point, tally: &mut Tally) -> bool {
+    let (sidecar, tid) = prepared(scene);
+    let tracer = Tracer::attach(tid, Some((point, Inject::Kill)));
+    scene.change();
+    let reached = eventually("it is killed, or has published", SOON, || {
+        let done = scene.is_published() && waits(tid);
+        (is_gone(tid) || done).then(|| is_gone(tid))
+    });
+    if !reached {
+        tracer.detach();
+        sidecar.crash();
+        return false;
+    }
+    let killed = Killed::new(scene, point, &tracer.ended());
+    sidecar.crash();
+    let number = scene.number();
+    killed.readers_see(&[number - 1, number], tally);
+    let old = scene.generations();
+    let sidecar = scene.run();
+    killed.is_over(number, &old, tally);
+    sidecar.crash();
+    true
+}
+
+/// A sidecar that waits, with as many publishes done as fill the queue of old generations.
+pub fn prepared(scene: &Scene) -> (Sidecar<'_>, i32) {
+    let sidecar = scene.run();
+    for _ in 0..BEFORE {
+        scene.change();
+        scene.published();
+    }
+    let tid = thread(sidecar.pid(), "publisher");
+    eventually("the publisher waits", SOON, || waits(tid).then_some(()));
+    (sidecar, tid)
+}

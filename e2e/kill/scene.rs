@@ -1,0 +1,231 @@
+//! Contents that tell by themselves which they are, and what may be seen of them after a kill.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use seedcar::publisher::audit::audit;
+use seedcar::publisher::manifest::Manifest;
+use seedcar::store::{Access, Identity, Limits, Listed, State, Store};
+use serde_json::{Value, json};
+
+use crate::consul::{Consul, Kind};
+use crate::ledger::Tally;
+use crate::rig::{Pod, SOON, Sidecar};
+use crate::stories::scene::Files;
+use crate::wait::{eventually, within};
+
+use super::strace::Call;
+
+/// What readers find, or why that breaks the promise.
+pub type Found<T> = Result<T, String>;
+
+/// A Consul, a pod of it, and the number of the content that Consul holds.
+pub struct Scene {
+    pub consul: Consul,
+    pub pod: Pod,
+    number: Cell<u64>,
+}
+
+/// The files that content `number` makes: some change with each number, some never, and one is there
+/// only under its own.
+pub fn files(number: u64) -> Files {
+    let value = format!("{number:0>5000}").into_bytes();
+    let same = b"same".to_vec();
+    Files::from([
+        ("changing".to_owned(), value.clone()),
+        ("dir/".to_owned(), Vec::new()),
+        ("dir/changing".to_owned(), value),
+        ("dir/same".to_owned(), same.clone()),
+        (format!("only-{number}"), number.to_string().into_bytes()),
+        ("same".to_owned(), same),
+    ])
+}
+
+// === impl Scene ===
+
+impl Scene {
+    /// Content 1 in a real Consul, and nothing seeded.
+    pub fn new() -> Self {
+        let consul = Consul::start(Kind::Real);
+        let pod = Pod::new(consul.addr(), "app").arg(&["--backup-delay", "0ms"]);
+        let scene = Self { consul, pod, number: Cell::new(0) };
+        scene.change();
+        scene
+    }
+
+    /// Puts the next content into Consul, in one transaction.
+    pub fn change(&self) {
+        let old = format!("only-{}", self.number());
+        self.number.set(self.number() + 1);
+        let files = files(self.number());
+        let set = |(path, value): (&String, &Vec<u8>)| json!({"KV": {"Verb": "set", "Key": format!("app/{path}"), "Value": STANDARD.encode(value)}});
+        let mut ops: Vec<Value> =
+            files.iter().filter(|(path, _)| !path.ends_with('/')).map(set).collect();
+        ops.push(json!({"KV": {"Verb": "delete", "Key": format!("app/{old}")}}));
+        let body = json!(ops).to_string();
+        let answer = self.consul.ask("PUT", "/v1/txn", body.as_bytes()).expect("Consul answers");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// The number of the content that Consul holds.
+    pub fn number(&self) -> u64 {
+        self.number.get()
+    }
+
+    /// A sidecar that has published what Consul holds and left nothing else behind.
+    #[track_caller]
+    pub fn run(&self) -> Sidecar<'_> {
+        let sidecar = self.pod.run(&[]);
+        sidecar.until("the watch works", |s| s.mechanisms["watch"].up);
+        self.published();
+        sidecar
+    }
+
+    /// Waits until content `number` is published in every respect.
+    #[track_caller]
+    pub fn published(&self) {
+        eventually("the content is published", SOON, || self.is_published().then_some(()));
+    }
+
+    /// Whether the content of Consul is there and `status.json` says so: the last step of a publish.
+    pub fn is_published(&self) -> bool {
+        let told = || crate::stories::scene::status_file(&self.pod)?.generation;
+        self.pod.tree() == files(self.number()) && told() == self.current()
+    }
+
+    /// The generation that `..data` points to.
+    pub fn current(&self) -> Option<String> {
+        fs::read_link(self.pod.live().join("..data")).ok()?.into_os_string().into_string().ok()
+    }
+
+    /// The number of the content that readers see now: whole, agreeing with its manifest, and the
+    /// same by path and through the directory.
+    pub fn seen(&self) -> Found<u64> {
+        let number = self.seen_inside()?;
+        for (path, value) in files(number).iter().filter(|(path, _)| !path.ends_with('/')) {
+            // A name that is new with this content is made after the swap.
+            let may_miss = path.starts_with("only-");
+            match self.pod.read(path) {
+                Some(read) if read == *value => {}
+                None if may_miss => {}
+                read => return Err(format!("{path}: {:?} bytes by path", read.map(|r| r.len()))),
+            }
+        }
+        Ok(number)
+    }
+
+    /// The same through the directory alone.
+    pub fn seen_inside(&self) -> Found<u64> {
+        let name = self.current().ok_or("there is no ..data")?;
+        let generation = self.pod.live().join(&name);
+        let manifest = fs::read(generation.join("..manifest.json")).map_err(|e| e.to_string())?;
+        let manifest = Manifest::parse(&manifest).ok_or("the manifest is torn")?;
+        if manifest.generation != name {
+            return Err(format!("the manifest of {name} names {}", manifest.generation));
+        }
+        let directory = File::open(&generation).map_err(|e| e.to_string())?;
+        audit(directory.as_fd(), &manifest.tree).map_err(|e| format!("{name}: {e}"))?;
+        let tree = self.pod.tree();
+        let number = (self.number().saturating_sub(3)..=self.number()).find(|n| files(*n) == tree);
+        number.ok_or_else(|| format!("a mix: {:?}", tree.keys()))
+    }
+
+    /// Whether each file of `.seedcar/` is whole.
+    pub fn own_is_whole(&self) -> Found<()> {
+        for name in ["state.json", "status.json"] {
+            if let Ok(text) = fs::read(self.pod.volume().join(".seedcar").join(name)) {
+                serde_json::from_slice::<Value>(&text).map_err(|e| format!("{name}: {e}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What lies on the volume that the content of this number does not need, and which of its names
+    /// are missing. `generations`: others that may still be kept for slow readers.
+    pub fn left_over(&self, number: u64, generations: &BTreeSet<String>) -> Vec<String> {
+        let current = self.current().unwrap_or_default();
+        let mut wanted = generations.clone();
+        wanted.extend([current, "..data".to_owned()]);
+        wanted.extend(top_names(number));
+        let mut found: Vec<String> =
+            names(&self.pod.live()).into_iter().filter(|name| !wanted.contains(name)).collect();
+        found.extend(
+            top_names(number)
+                .into_iter()
+                .filter(|name| fs::metadata(self.pod.live().join(name)).is_err())
+                .map(|name| format!("missing: {name}")),
+        );
+        let own = ["lock", "state.json", "status.json"];
+        found.extend(
+            names(&self.pod.volume().join(".seedcar"))
+                .into_iter()
+                .filter(|name| !own.contains(&&**name)),
+        );
+        found
+    }
+
+    /// The whole generations in the volume. All but the current one go a moment after a start.
+    pub fn generations(&self) -> BTreeSet<String> {
+        let live = self.pod.live();
+        let is_whole = |name: &String| {
+            let mode = fs::metadata(live.join(name)).map(|meta| meta.permissions().mode() & 0o7777);
+            name.starts_with("..2") && mode.is_ok_and(|mode| mode == 0o755)
+        };
+        names(&live).into_iter().filter(is_whole).collect()
+    }
+
+    /// Whether a running sidecar removes everything but what is published.
+    pub fn only_one_generation_stays(&self, tally: &mut Tally) {
+        let is_alone =
+            || names(&self.pod.live()).iter().filter(|n| n.starts_with("..2")).count() == 1;
+        tally.check(within(SOON, is_alone), || format!("they stay: {:?}", names(&self.pod.live())));
+    }
+
+    fn store(&self) -> Store {
+        let limits = Limits { max_bytes: 1 << 24, max_keys: 1000 };
+        Store::open(&self.pod.backup(), Access::Read, limits).expect("a backup volume")
+    }
+
+    /// Every backup file, as a reader finds it.
+    pub fn listed(&self) -> Vec<Listed> {
+        self.store().list(None).expect("a list of backups")
+    }
+
+    /// The number of the content in the newest valid backup. No file that is named a backup may be
+    /// anything else.
+    pub fn backed_up(&self) -> Found<u64> {
+        let listed = self.listed();
+        if let Some(torn) = listed.iter().find(|l| matches!(l.state, State::Refused(_))) {
+            return Err(format!("{}: {:?}", torn.name, torn.state));
+        }
+        let newest =
+            self.store().newest(&Identity::of_prefix("app/")).map_err(|e| e.to_string())?;
+        let backup = newest.best.ok_or("there is no valid backup")?;
+        let only = backup
+            .snapshot
+            .entries()
+            .iter()
+            .find_map(|e| e.key.strip_prefix("app/only-")?.parse().ok());
+        only.ok_or_else(|| "a backup of something else".to_owned())
+    }
+
+    /// Whether a call concerns the volume or the backups.
+    pub fn touches(&self, call: &Call) -> bool {
+        call.touches(&[self.pod.volume(), &self.pod.backup()])
+    }
+}
+
+fn top_names(number: u64) -> BTreeSet<String> {
+    let top = |path: &String| path.split('/').next().expect("a first element").to_owned();
+    files(number).keys().map(top).collect()
+}
+
+fn names(dir: &std::path::Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
