@@ -4,12 +4,12 @@
 //!
 //! 1. [`watch`] has put a question to Consul; [`model::follow`] chose it. [`consul`] decodes the answer
 //!    while it arrives ([`consul::wire`]) into a [`model::snapshot::Snapshot`] that shares every
-//!    unchanged entry with the one before.
+//!    unchanged entry with the one before. What the answer means is decided in [`watch::round`].
 //! 2. [`sync`] has [`model::guard`] judge it: accept, hold, or ask Consul once more. What is accepted
 //!    goes as a [`model::offer::Offer`] into the source's slot of the publisher ([`slot`]). That is the
 //!    last thing the watch knows of it.
-//! 3. [`publisher`] takes it, lets [`model::plan`] lay the layers over each other, and makes a
-//!    generation aside ([`publisher::generation`]). One rename of `..data`: the application's next
+//! 3. [`publisher`] takes it ([`publisher::pending`] says when it is due), lets [`model::plan`] lay the
+//!    layers over each other, and makes a generation aside ([`publisher::generation`]). One rename of `..data`: the application's next
 //!    open reads the new value.
 //! 4. The publisher writes on the [`board`] what is published and confirmed. [`keeper`] reads it there
 //!    and, when [`model::keeping`] says so, writes a backup ([`store`]); [`status`], [`metrics`] and
@@ -27,6 +27,7 @@
 //! * Mechanisms never import each other. A module imports only lower layers; a test holds that by
 //!   path (`e2e/layers.rs`).
 //! * [`model`] is pure: no I/O and no clock of its own, so that every decision can be driven by a test.
+//!   The steps around it take the time as an argument too; a simulation plays hours of faults on them.
 //! * "No keys" and "no answer" are different types, and nothing deletes on an error.
 //! * Values and tokens are in no log line, metric, error or status.
 #![warn(missing_docs)]
