@@ -57,9 +57,9 @@ fn rule_21_what_consul_may_add_to_the_wait_is_waited_for() {
     // A server without a leader holds a question seven seconds longer; a stopped one looks so.
     consul.freeze();
     throughout("no deadline fires", Duration::from_millis(7_500), || {
-        tally.case();
         sidecar.source().mechanisms["watch"].up
     });
+    tally.case();
     consul.thaw();
     consul.put("app/a", "2");
     sidecar.shows("a", "2");

@@ -118,9 +118,9 @@ fn rule_48_a_blocking_answer_confirms_as_of_when_it_was_asked() {
         (watched(&sidecar, "unchanged") >= 3.0).then_some(())
     });
     throughout("the confirmation is as old as its question", COUNTED, || {
-        tally.case();
         sidecar.source().confirmed_age.is_some_and(|age| age >= 0.9)
     });
+    tally.case();
     tally.finish();
 }
 
