@@ -56,7 +56,11 @@ impl Store {
         if !spare.is_empty() {
             self.volume.sync_dir()?;
         }
-        spare.iter().fold(Ok(()), |outcome, file| outcome.and(self.volume.remove(&file.name)))
+        let mut outcome = Ok(());
+        for file in spare {
+            outcome = outcome.and(self.volume.remove(&file.name));
+        }
+        outcome
     }
 
     fn survey(&self, identity: &Identity, sound: &Sound) -> Result<Survey, Error> {
