@@ -9,6 +9,7 @@ use crate::consul::{Consul, Kind};
 use crate::ledger::Tally;
 use crate::rig::{Pod, SOON};
 use crate::stories::scene::{seeded, stopped, watching};
+use crate::wait::eventually;
 
 /// What another process has written to the shared backups says nothing of our own files.
 #[test]
@@ -44,6 +45,20 @@ fn two_pods_that_share_backups_both_see_a_change() {
         tally.check(found.as_deref() == Some(b"value 4"), || format!("seeded with {found:?}"));
     }
     tally.finish();
+}
+
+/// A process killed between the swap of a generation and the links to its names.
+#[test]
+fn a_name_whose_link_was_never_made_gets_it_at_the_next_start() {
+    let (_consul, pod) = seeded(Kind::Embedded, 2, 1);
+    let link = pod.live().join("few");
+    std::fs::remove_file(&link).expect("remove a link");
+    pod.init();
+    assert!(pod.read("few/k0").is_some(), "after another init");
+    std::fs::remove_file(&link).expect("remove a link");
+    let sidecar = pod.run(&[]);
+    eventually("the sidecar makes it", SOON, || pod.read("few/k0").map(drop));
+    stopped(sidecar);
 }
 
 /// A machine that went down may leave files without a byte in them.
