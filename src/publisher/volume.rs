@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+/// Our own directory of the volume.
+const OWN: &str = ".seedcar";
 /// The link that applications read through.
 pub const DATA: &str = "..data";
 /// Its next version, before the rename.
@@ -54,6 +56,12 @@ pub enum Error {
          and was created before init made it; mount the whole volume, or let init run first"
     )]
     Foreign(PathBuf, u32, u32),
+    /// `.seedcar/` was made by somebody else.
+    #[error(
+        "{0}/.seedcar belongs to uid {1} and not to us (uid {2}): init and run must be the same user, and nobody else \
+         may write to the volume before them"
+    )]
+    OtherUser(PathBuf, u32, u32),
     /// No room, in bytes or inodes.
     #[error("no room on the volume: {needed} {unit} needed, {free} free; raise its sizeLimit")]
     Full {
@@ -98,7 +106,7 @@ impl Error {
         match self {
             Self::Missing(..) => "missing",
             Self::Locked(_) => "locked",
-            Self::Foreign(..) => "foreign",
+            Self::Foreign(..) | Self::OtherUser(..) => "foreign",
             Self::Full { .. } => "full",
             Self::Blocked => "blocked",
             Self::Io(_, Errno::NOSPC | Errno::DQUOT) => "full",
@@ -117,7 +125,7 @@ impl Volume {
     pub fn open(path: &Path) -> Result<Self> {
         let root = fs::openat(CWD, path, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty())
             .map_err(|errno| Error::Missing(path.to_owned(), errno))?;
-        let own = make_directory(&root, ".seedcar", path)?;
+        let own = make_directory(&root, OWN, path)?;
         let lock = fs::openat(
             &own,
             "lock",
@@ -192,7 +200,11 @@ fn make_directory(root: &OwnedFd, name: &str, volume: &Path) -> Result<OwnedFd> 
     let stat = fs::fstat(&fd).step("stat a directory of the volume")?;
     let me = rustix::process::geteuid().as_raw();
     if stat.st_uid != me {
-        return Err(Error::Foreign(volume.to_owned(), stat.st_uid, me));
+        let (volume, owner) = (volume.to_owned(), stat.st_uid);
+        return Err(match name {
+            OWN => Error::OtherUser(volume, owner, me),
+            _ => Error::Foreign(volume, owner, me),
+        });
     }
     if stat.st_mode & 0o7777 != 0o755 {
         fs::fchmod(&fd, Mode::from_raw_mode(0o755)).step("chmod a directory of the volume")?;
