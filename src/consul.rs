@@ -30,16 +30,17 @@ use crate::sys;
 use crate::units::consul_wait;
 
 use error::{Error, Kind};
-use wire::{Caps, Decoder, Malformed};
+use wire::{Caps, Decoder, Malformed, count_names};
 
 /// How long a name lookup and a TCP handshake may take together.
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long Consul may take to start an answer that it need not block for. A server without a leader
 /// needs 7 to 11 s to say so.
 const ANSWER: Duration = Duration::from_secs(15);
-/// The longest silence inside a body.
-const SILENCE: Duration = Duration::from_secs(10);
-/// The longest body: what comes a byte at a time is not an answer.
+/// Inside a body, so much must come in each such time: what comes a byte at a time is not an answer,
+/// and a watch that waited for the rest of it would be as good as dead.
+const PROGRESS: (u64, Duration) = (10 * 1024, Duration::from_secs(10));
+/// The longest body.
 const BODY: Duration = Duration::from_secs(60);
 /// What Consul adds to a blocking query: up to a sixteenth of jitter, 7 s of holding for a leader.
 const HOLD: Duration = Duration::from_secs(7);
@@ -133,7 +134,7 @@ impl Client {
     pub async fn list(&self, ask: List<'_>) -> Result<Listed, Error> {
         let sent = sys::now();
         let answer = self.list_inner(&ask, sent).await;
-        self.count(answer.as_ref().map(|listed| listed.reading.snapshot.keys() > 0));
+        self.ended(answer.as_ref().map(|listed| listed.reading.snapshot.keys() > 0));
         if ask.block.is_none() && answer.is_ok() {
             self.metrics.observe(Id::ConsulDuration, &[], sys::now().since(sent));
         }
@@ -148,7 +149,7 @@ impl Client {
         caps: Caps,
     ) -> Result<Rung, Error> {
         let answer = self.doorbell_inner(prefix, block, caps).await;
-        self.count(answer.as_ref().map(|rung| rung.bell.found));
+        self.ended(answer.as_ref().map(|rung| rung.bell.found));
         answer
     }
 
@@ -210,6 +211,8 @@ impl Client {
         let head = Head::of(&answer)?;
         let found = answer.status() != StatusCode::NOT_FOUND;
         let body = body(answer, caps.max_bytes.saturating_mul(2)).await?;
+        // The root of an empty store answers 200 with an empty list.
+        let found = found && count_names(&body)? > 0;
         let mut names = DefaultHasher::new();
         body.hash(&mut names);
         let bell = Bell {
@@ -217,8 +220,7 @@ impl Client {
             elapsed,
             size: body.len() as u64,
             names: names.finish(),
-            // The root of an empty store answers 200 with an empty list.
-            found: found && body != b"[]",
+            found,
         };
         Ok(Rung { bell, sent, date: head.date })
     }
@@ -237,26 +239,23 @@ impl Client {
                 None => client.get(format!("{base}{path}")),
                 Some(body) => client.post(format!("{base}{path}")).body(body.clone()),
             };
-            let sent = tokio::time::timeout(within, self.auth.apply(request)?.send()).await;
+            let (request, signature) = self.auth.apply(request)?;
+            let sent = tokio::time::timeout(within, request.send()).await;
             let failure = match sent {
-                Ok(Ok(answer)) => match Error::of_status(answer).await {
+                Ok(Ok(answer)) => match Error::of_status(answer, &signature).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) => self.explained(error),
                 },
                 Ok(Err(error)) => Error::of_transport(error),
                 Err(_) => Error::new(Kind::Timeout, format!("no answer within {within:.0?}")),
             };
-            let elsewhere = failure.kind.may_be_better_elsewhere();
-            if elsewhere {
-                self.next_address();
-            }
             // Only an address that cannot be reached is worth trying the next one at once: it costs
             // nothing. An answer, or the lack of one, has already cost its time.
-            let again = failure.kind == Kind::Connect;
-            last = Some(failure);
-            if !again {
-                break;
+            if failure.kind != Kind::Connect {
+                return Err(failure);
             }
+            self.next_address();
+            last = Some(failure);
         }
         Err(last.unwrap_or_else(|| Error::new(Kind::Connect, "no Consul address".to_owned())))
     }
@@ -302,7 +301,7 @@ impl Client {
         error
     }
 
-    fn count(&self, outcome: Result<bool, &Error>) {
+    fn ended(&self, outcome: Result<bool, &Error>) {
         let word = match outcome {
             Ok(true) => "ok",
             Ok(false) => "not_found",
@@ -311,6 +310,13 @@ impl Client {
         self.metrics.count(Id::ConsulRequests, &[self.mechanism.word(), word]);
         let reached = !matches!(outcome, Err(error) if error.kind.is_unreachable());
         self.metrics.set(Id::ConsulReachable, &[], f64::from(u8::from(reached)));
+        // A body may be what fails: an address that cuts or spoils all of them is left, too. One that
+        // could not be reached has been left already.
+        let leave =
+            |error: &Error| error.kind != Kind::Connect && error.kind.may_be_better_elsewhere();
+        if outcome.is_err_and(leave) {
+            self.next_address();
+        }
     }
 }
 
@@ -398,11 +404,13 @@ async fn each_chunk(
     mut answer: Response,
     mut take: impl FnMut(&[u8]) -> Result<(), Error>,
 ) -> Result<u64, Error> {
-    let started = Instant::now();
-    let mut size = 0;
+    let end = Instant::now() + BODY;
+    let (mut size, mut seen, mut due) = (0, 0, Instant::now() + PROGRESS.1);
     loop {
-        let patience = SILENCE.min(BODY.saturating_sub(started.elapsed()));
-        match tokio::time::timeout(patience, answer.chunk()).await {
+        match tokio::time::timeout_at(due.min(end).into(), answer.chunk()).await {
+            Err(_) if due < end && size - seen >= PROGRESS.0 => {
+                (seen, due) = (size, due + PROGRESS.1);
+            }
             Err(_) => return Err(Error::new(Kind::Timeout, "the body stalled".to_owned())),
             Ok(Err(error)) => return Err(Error::of_transport(error)),
             Ok(Ok(None)) => return Ok(size),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
 
+use super::auth::Signature;
 use super::wire::Malformed;
 use crate::model::pace::Trouble;
 
@@ -47,6 +48,9 @@ pub enum Kind {
     TooLarge(usize),
 }
 
+/// How long and how large Consul's words to an error may be.
+const WORDS: (Duration, usize) = (Duration::from_secs(1), 4096);
+
 // === impl Error ===
 
 impl Error {
@@ -56,7 +60,7 @@ impl Error {
     }
 
     /// Passes answers through (200 and 404) and turns every other status into an error.
-    pub async fn of_status(answer: Response) -> Result<Response, Self> {
+    pub async fn of_status(answer: Response, signature: &Signature) -> Result<Response, Self> {
         let status = answer.status();
         let kind = match status {
             StatusCode::OK | StatusCode::NOT_FOUND => return Ok(answer),
@@ -67,7 +71,7 @@ impl Error {
             _ => Kind::BadRequest,
         };
         let retry_after = super::retry_after(answer.headers());
-        let said = first_words(answer).await;
+        let said = first_words(answer, signature).await;
         let hint = match kind {
             Kind::Denied => "; check the token and its policy",
             Kind::Redirected => "; the prefix is not a clean path",
@@ -154,15 +158,32 @@ impl Kind {
     }
 }
 
-/// Consul's own words, the beginning of them, printable: they name what is wrong.
-async fn first_words(mut answer: Response) -> String {
-    let chunk = tokio::time::timeout(Duration::from_secs(1), answer.chunk()).await;
-    let Ok(Ok(Some(chunk))) = chunk else {
+/// Consul's own words, the beginning of them, printable: they name what is wrong. What is no words
+/// (JSON, a page) may hold values, and what was cut may end inside a secret: those are not repeated.
+async fn first_words(answer: Response, signature: &Signature) -> String {
+    let beginning = tokio::time::timeout(WORDS.0, beginning(answer)).await;
+    let text = beginning.ok().flatten().unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().next().unwrap_or_default();
+    if line.trim_start().starts_with(['[', '{', '<']) {
         return String::new();
-    };
-    let line = String::from_utf8_lossy(&chunk);
-    let line = line.lines().next().unwrap_or_default();
-    line.chars().filter(|c| !c.is_control()).take(200).collect()
+    }
+    signature.hide(line).chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// The body to its end or to the end of a line, if that comes soon enough.
+async fn beginning(mut answer: Response) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    while let Some(chunk) = answer.chunk().await.ok()? {
+        text.extend_from_slice(&chunk);
+        if text.contains(&b'\n') {
+            break;
+        }
+        if text.len() > WORDS.1 {
+            return None;
+        }
+    }
+    Some(text)
 }
 
 fn is_tls(error: &reqwest::Error) -> bool {

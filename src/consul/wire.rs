@@ -46,6 +46,9 @@ pub enum Malformed {
     TooLarge(usize),
 }
 
+/// A name in a doorbell's body: looked at, and not kept.
+struct Name;
+
 /// Decodes one body.
 pub struct Decoder<'a> {
     prefix: &'a Prefix,
@@ -81,23 +84,49 @@ struct Splitter {
     in_string: bool,
     escaped: bool,
     partial: Vec<u8>,
-    limit: usize,
+    /// The longest element, and the longest body.
+    limits: (u64, u64),
+    read: u64,
 }
+
+/// Names and numbers of an entry, Enterprise's and whatever a later Consul may add.
+const FRAME: u64 = 1024;
+/// Twice the longest key that Consul was seen to take: some of its bytes are escaped.
+const LONGEST_KEY: u64 = 2 << 20;
+/// What a byte of a key may become in JSON: `\u003c`.
+const ESCAPED: u64 = 6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// Before the `[`.
     Before,
-    /// Right after it.
-    Begun,
-    /// After an element.
-    Between,
-    /// After a comma.
-    Due,
+    /// After the `[`: an element, or the end.
+    First,
     /// Inside an element.
     Inside,
+    /// After an element: a comma, or the end.
+    Between,
+    /// After a comma: an element.
+    Next,
     /// After the `]`.
     After,
+}
+
+/// How many names a doorbell's body lists. What is no list of names is no answer, or a page that a
+/// proxy sends in Consul's place would confirm the content.
+pub fn count_names(body: &[u8]) -> Result<usize, Malformed> {
+    let names: Result<Vec<Name>, _> = serde_json::from_slice(body);
+    names
+        .map(|names| names.len())
+        .map_err(|error| if error.is_eof() { Malformed::Truncated } else { Malformed::Json })
+}
+
+// === impl Name ===
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer).map(|_| Self)
+    }
 }
 
 // === impl Decoder ===
@@ -105,13 +134,11 @@ enum Place {
 impl<'a> Decoder<'a> {
     /// A decoder for a list under `prefix`. Entries are shared with `previous` where they are equal.
     pub fn new(prefix: &'a Prefix, previous: Option<&'a Snapshot>, caps: Caps) -> Self {
-        // An element is base64 of a value (4/3), a key (an escaped byte takes six), and names.
-        let limit = (caps.max_bytes.saturating_mul(6) as usize).saturating_add(4096);
         Self {
             prefix,
             previous,
             caps,
-            splitter: Splitter::new(limit),
+            splitter: Splitter::new(caps),
             entries: Vec::with_capacity(previous.map_or(0, Snapshot::keys)),
             bytes: 0,
             scratch: Vec::new(),
@@ -120,6 +147,7 @@ impl<'a> Decoder<'a> {
 
     /// Takes the next chunk of the body.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Malformed> {
+        self.splitter.count(chunk.len(), self.entries.len())?;
         let mut rest = chunk;
         while !rest.is_empty() {
             let (used, element) = self.splitter.cut(rest)?;
@@ -182,15 +210,29 @@ impl<'a> Decoder<'a> {
 // === impl Splitter ===
 
 impl Splitter {
-    fn new(limit: usize) -> Self {
+    /// The limits are what content within `caps` can become in JSON at the very most. Without the
+    /// first, one endless value would be held; without the second, endless blanks would be read.
+    fn new(caps: Caps) -> Self {
+        let key = caps.max_bytes.saturating_mul(ESCAPED).min(LONGEST_KEY);
+        // Base64 makes four bytes of three.
+        let element = (caps.max_bytes / 3).saturating_mul(4).saturating_add(key + FRAME);
+        let frames = FRAME.saturating_mul(caps.max_keys as u64 + 1);
+        let body = caps.max_bytes.saturating_mul(ESCAPED).saturating_add(frames);
         Self {
             place: Place::Before,
             depth: 0,
             in_string: false,
             escaped: false,
             partial: Vec::new(),
-            limit,
+            limits: (element, body),
+            read: 0,
         }
+    }
+
+    /// So many more bytes of the body came, after so many entries.
+    fn count(&mut self, bytes: usize, keys: usize) -> Result<(), Malformed> {
+        self.read += bytes as u64;
+        if self.read > self.limits.1 { Err(Malformed::TooLarge(keys)) } else { Ok(()) }
     }
 
     /// Reads on in `bytes`, at most to the end of one element. Returns how many bytes were used and,
@@ -203,10 +245,10 @@ impl Splitter {
         for (at, byte) in bytes.iter().enumerate() {
             match (self.place, byte) {
                 (_, b' ' | b'\n' | b'\r' | b'\t') => {}
-                (Place::Before, b'[') => self.place = Place::Begun,
-                (Place::Between, b',') => self.place = Place::Due,
-                (Place::Begun | Place::Between, b']') => self.place = Place::After,
-                (Place::Begun | Place::Due, b'{') => {
+                (Place::Before, b'[') => self.place = Place::First,
+                (Place::Between, b',') => self.place = Place::Next,
+                (Place::First | Place::Between, b']') => self.place = Place::After,
+                (Place::First | Place::Next, b'{') => {
                     self.place = Place::Inside;
                     return self.inside(bytes, at);
                 }
@@ -243,7 +285,7 @@ impl Splitter {
             at += 1;
         }
         self.partial.extend_from_slice(&bytes[start..]);
-        if self.partial.len() > self.limit {
+        if self.partial.len() as u64 > self.limits.0 {
             return Err(Malformed::TooLarge(0));
         }
         Ok((bytes.len(), None))
@@ -335,9 +377,10 @@ mod tests {
             ("{}".to_owned(), Malformed::Json),
             ("[1]".to_owned(), Malformed::Json),
             (format!("[{}] x", entry("p/a", "")), Malformed::Json),
-            (format!("[{}{}]", entry("p/a", ""), entry("p/b", "")), Malformed::Json),
-            (format!("[,{}]", entry("p/a", "")), Malformed::Json),
             (format!("[{},]", entry("p/a", "")), Malformed::Json),
+            (format!("[,{}]", entry("p/a", "")), Malformed::Json),
+            (format!("[{}{}]", entry("p/a", ""), entry("p/b", "")), Malformed::Json),
+            ("[,]".to_owned(), Malformed::Json),
             ("[{\"Key\":1}]".to_owned(), Malformed::Json),
             (format!("[{}]", entry("p/a", "!!")), Malformed::Base64),
             (format!("[{}]", entry("q/a", "")), Malformed::Stranger),
@@ -345,6 +388,18 @@ mod tests {
             (String::new(), Malformed::Truncated),
         ] {
             assert_eq!(whole(&body).unwrap_err(), why, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_doorbell_lists_names() {
+        assert_eq!(count_names(br#" ["p/a","p/b/"] "#), Ok(2));
+        assert_eq!(count_names(b"[]"), Ok(0));
+        for body in ["<html>", "{}", "[1]", r#"[["a"]]"#, r#"["a",]"#, r#"["a"] x"#, "null"] {
+            assert_eq!(count_names(body.as_bytes()), Err(Malformed::Json), "{body}");
+        }
+        for body in ["", "[", r#"["p/a","#, r#"["p/a""#] {
+            assert_eq!(count_names(body.as_bytes()), Err(Malformed::Truncated), "{body}");
         }
     }
 
@@ -359,6 +414,8 @@ mod tests {
         let endless = vec![b'A'; 100_000];
         let got = decode(&[br#"[{"Key":"p/a","Value":""#, &endless], caps, None);
         assert_eq!(got, Err(Malformed::TooLarge(0)));
+        let blanks = vec![b' '; 10_000_000];
+        assert_eq!(decode(&[b"[", &blanks], caps, None), Err(Malformed::TooLarge(0)));
     }
 
     #[test]

@@ -73,8 +73,10 @@ pub enum Use {
     Offer,
     /// There is none, but it confirms what was read last.
     Confirm,
-    /// It may be old, or there is none.
+    /// There is none.
     Discard,
+    /// It may be old: its index went back, or came too early.
+    Distrust,
 }
 
 /// What became of an offer, as far as the rhythm is concerned.
@@ -182,11 +184,16 @@ impl Follow {
     /// The doorbell answered.
     pub fn bell(&mut self, answer: Bell, now: Moment, dice: f64) -> Use {
         self.backoff.reset();
+        // Only names that were learned with the content speak for it. Those of an answer that was not
+        // believed must not be there to compare the next one with.
         let names_differ = self.bell.is_some_and(|(names, _)| names != answer.names);
-        let known = self.bell.replace((answer.names, answer.size)).is_some();
+        let known = self.bell.is_some();
         match self.state {
             State::Ring => match turn(self.cursor, answer.index, answer.elapsed, self.wait) {
-                Turn::News if answer.found => self.to(State::Fetch(answer.index)),
+                Turn::News if answer.found => {
+                    self.odd = 0;
+                    self.to(State::Fetch(answer.index));
+                }
                 Turn::Quiet if answer.found && !names_differ => {
                     self.odd = 0;
                     return Use::Confirm;
@@ -277,11 +284,14 @@ impl Follow {
                 self.to(State::Fetch(answer.index));
                 self.pause = self.changed.take(now);
             }
-            std::cmp::Ordering::Equal if self.bell_is_dear(answer.size) => self.to(State::Block),
+            // It agrees with the content; whether its index can be blocked on is yet to be seen.
             std::cmp::Ordering::Equal => {
-                self.odd = 0;
-                self.to(State::Ring);
-                return Use::Confirm;
+                self.bell = Some((answer.names, answer.size));
+                if !self.bell_is_dear(answer.size) {
+                    self.to(State::Ring);
+                    return Use::Confirm;
+                }
+                self.to(State::Block);
             }
         }
         Use::Discard
@@ -298,7 +308,7 @@ impl Follow {
             self.pause = DISTRUST.min(pause * (1 << self.odd.min(16)));
             self.odd += 1;
         }
-        Use::Discard
+        Use::Distrust
     }
 
     fn read_spread(&mut self, dice: f64) {
@@ -358,7 +368,7 @@ mod tests {
     #[test]
     fn equal_and_early_reads_again_after_a_short_pause() {
         let mut follow = small();
-        assert_eq!(follow.full(full(41, SOON), 0.5), Use::Discard);
+        assert_eq!(follow.full(full(41, SOON), 0.5), Use::Distrust);
         assert_eq!(follow.next(NOW), Ask::Pause(Duration::from_millis(275)));
         assert_eq!(follow.next(NOW), Ask::Read);
         assert_eq!(follow.full(full(3, SOON), 0.5), Use::Offer, "a plain read may go back");
@@ -393,7 +403,7 @@ mod tests {
     #[test]
     fn a_lower_index_is_read_again_and_its_body_not_used() {
         let mut follow = small();
-        assert_eq!(follow.full(full(40, LATE), 0.0), Use::Discard);
+        assert_eq!(follow.full(full(40, LATE), 0.0), Use::Distrust);
         assert_eq!(follow.next(NOW), Ask::Pause(Duration::from_millis(50)));
         assert_eq!(follow.next(NOW), Ask::Read);
     }
@@ -426,7 +436,7 @@ mod tests {
                 assert_eq!(follow.next(NOW), Ask::Read);
                 follow.full(large(41), 1.0);
                 assert_eq!(follow.next(NOW), Ask::Peek);
-                assert_eq!(follow.bell(odd, NOW, 1.0), Use::Discard);
+                assert_eq!(follow.bell(odd, NOW, 1.0), Use::Distrust);
                 let Ask::Pause(pause) = follow.next(NOW) else { panic!("no pause") };
                 paused += pause;
             }
@@ -438,7 +448,7 @@ mod tests {
     fn a_server_that_has_not_reached_the_index_is_not_believed() {
         let mut follow = ringing();
         follow.bell(bell(50, SOON), NOW, 0.5);
-        assert_eq!(follow.full(large(49), 0.5), Use::Discard);
+        assert_eq!(follow.full(large(49), 0.5), Use::Distrust);
         follow.next(NOW);
         assert_eq!(follow.next(NOW), Ask::Read);
     }
@@ -478,6 +488,32 @@ mod tests {
             assert_eq!(follow.bell(odd, NOW, 0.5), Use::Discard);
             assert_eq!(follow.next(NOW), Ask::Pause(SPREAD / 2), "{odd:?}");
             assert_eq!(follow.next(NOW), Ask::Read);
+        }
+    }
+
+    #[test]
+    fn names_that_differed_once_do_not_confirm_the_second_time() {
+        let mut follow = ringing();
+        for _ in 0..3 {
+            follow.failed(Trouble::Passing, 1.0);
+            while !matches!(follow.next(NOW), Ask::Peek) {}
+            let narrowed = Bell { names: 8, ..bell(41, SOON) };
+            assert_eq!(follow.bell(narrowed, NOW, 0.0), Use::Discard);
+            assert_eq!(follow.next(NOW), Ask::Read, "which fails, too");
+        }
+    }
+
+    #[test]
+    fn a_doorbell_that_always_rings_early_is_asked_ever_more_seldom() {
+        let mut follow = ringing();
+        for pause in [500, 1000, 2000, 4000, 5000] {
+            assert_eq!(follow.bell(bell(41, SOON), NOW, 1.0), Use::Distrust);
+            assert_eq!(follow.next(NOW), Ask::Pause(Duration::from_millis(pause)));
+            assert_eq!(follow.next(NOW), Ask::Read);
+            follow.full(large(41), 1.0);
+            assert_eq!(follow.next(NOW), Ask::Peek);
+            assert_eq!(follow.bell(bell(41, SOON), NOW, 1.0), Use::Confirm);
+            assert_eq!(follow.next(NOW), Ask::Ring(41));
         }
     }
 

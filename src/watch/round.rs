@@ -125,6 +125,7 @@ impl Round {
                 count(source, "unchanged");
             }
             (Use::Confirm, None) => self.follow.reread(),
+            (Use::Distrust, _) => count(source, "index_reset"),
             _ if matches!(ask, Ask::Ring(_)) => count(source, "changed"),
             _ => {}
         }
