@@ -24,13 +24,13 @@ pub const PROOFS: &[Proof] = &[
         promise: "P5",
         test: "kill::publish::killed_at_every_call",
         shows: "a publish killed at each call: the old or the new generation, and the next run leaves nothing over",
-        mutants: &[],
+        mutants: &["kill-swap-without-rename", "kill-names-not-made-at-adoption"],
     },
     Proof {
         promise: "P5",
         test: "kill::adopt::killed_at_every_call",
         shows: "a restart on a littered volume, killed at each call: the content stays, the next run sweeps",
-        mutants: &[],
+        mutants: &["kill-left-over-link-stays", "kill-names-not-made-at-adoption"],
     },
     Proof {
         promise: "P5",
@@ -54,19 +54,19 @@ pub const PROOFS: &[Proof] = &[
         promise: "P6",
         test: "kill::backup::killed_at_every_call",
         shows: "writing and pruning killed at each call: a valid backup, the older or the new one, always",
-        mutants: &[],
+        mutants: &["kill-backup-in-place"],
     },
     Proof {
         promise: "P6",
         test: "kill::backup::the_calls_come_in_the_order_that_survives_a_power_cut",
         shows: "write, fsync, rename, fsync of the directory, read back, and only then pruning",
-        mutants: &[],
+        mutants: &["kill-directory-not-synced", "kill-pruned-before-verified"],
     },
     Proof {
         promise: "P5",
         test: "kill::fail::publish::each_call_fails_once",
         shows: "a call of a publish fails: the old files until the new ones, counted by kind, nothing left over",
-        mutants: &[],
+        mutants: &["kill-litter-stays", "kill-failed-name-waits"],
     },
     Proof {
         promise: "P5",
@@ -78,7 +78,7 @@ pub const PROOFS: &[Proof] = &[
         promise: "P5",
         test: "kill::fail::start::each_call_fails_once",
         shows: "a call of a restart fails: the content stays and is followed again",
-        mutants: &[],
+        mutants: &["kill-unreadable-link-is-none"],
     },
     Proof {
         promise: "P5",
@@ -96,12 +96,12 @@ pub const PROOFS: &[Proof] = &[
         promise: "P5",
         test: "kill::fail::log::a_full_log_stops_nothing",
         shows: "a log that cannot be written ends no process and changes no exit code",
-        mutants: &[],
+        mutants: &["kill-log-complains"],
     },
     Proof {
         promise: "P6",
         test: "kill::fail::backup::each_call_fails_once",
         shows: "a call of a backup's writing fails: counted, the older backup stays, the next try writes",
-        mutants: &[],
+        mutants: &["kill-failed-sync-forgiven"],
     },
 ];

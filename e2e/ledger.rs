@@ -109,6 +109,11 @@ impl Tally {
         }
     }
 
+    /// Whether it was: one case is enough, where each takes a time-out.
+    pub fn is_broken(&self) -> bool {
+        !self.violations.is_empty()
+    }
+
     /// Writes the record, then fails the test if the promise was broken.
     #[track_caller]
     pub fn finish(self) {

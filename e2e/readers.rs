@@ -14,12 +14,12 @@ pub const PROOFS: &[Proof] = &[
         promise: "P1",
         test: "readers::fast::no_reader_sees_a_torn_file_nor_through_a_handle_a_mix",
         shows: "four kinds of readers at hundreds of publishes a second with random kills",
-        mutants: &[],
+        mutants: &["readers-written-in-place"],
     },
     Proof {
         promise: "P1",
         test: "readers::paced::no_young_generation_goes",
         shows: "the real sidecar with random kills: no generation goes before 5 s or three newer ones",
-        mutants: &[],
+        mutants: &["readers-generation-goes-at-once", "readers-restart-sweeps-all"],
     },
 ];

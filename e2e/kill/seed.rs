@@ -40,6 +40,9 @@ fn killed_at_every_call(scene: &Scene, tally: &mut Tally) {
     };
     let mut reach = Reach::default();
     for point in chosen(calls.iter().filter(|call| scene.touches(call)), 8) {
+        if tally.is_broken() {
+            break;
+        }
         let tries = std::iter::repeat_with(|| kill_at(scene, &point, tally)).take(3);
         reach.count(tries.into_iter().any(|reached| reached));
     }

@@ -17,6 +17,9 @@ fn each_call_fails_once() {
     let scene = Scene::new();
     let (calls, ..) = init(&scene, None);
     for (point, error) in cases(&scene, &calls, 6) {
+        if tally.is_broken() {
+            break;
+        }
         let (calls, code, words) = init(&scene, Some((&point, Inject::Fail(error))));
         let Some(failed) = injected(&calls) else {
             continue;
@@ -66,6 +69,9 @@ fn each_call_of_a_restore_fails_once() {
     scene.pod.init();
     let calls = Tracer::run(&restore(), None);
     for (point, error) in cases(&scene, &calls, 6) {
+        if tally.is_broken() {
+            break;
+        }
         scene.pod.init();
         let mut older = scene.generations();
         let calls = Tracer::run(&restore(), Some((&point, Inject::Fail(error))));

@@ -19,6 +19,9 @@ fn each_call_fails_once() {
     let (sidecar, tid) = prepared(&scene);
     let mut shown = scene.generations();
     for (point, error) in cases(&scene, &calls, 10) {
+        if tally.is_broken() {
+            break;
+        }
         let before = errors(&sidecar, error);
         let tracer = Tracer::attach(tid, Some((&point, Inject::Fail(error))));
         scene.change();
@@ -46,6 +49,9 @@ fn each_call_fails_until_the_fault_is_gone() {
     let mut shown = scene.generations();
     let calls = ["mkdirat", "openat", "write", "fchmod", "symlinkat", "renameat", "unlinkat"];
     for (at, call) in calls.into_iter().enumerate() {
+        if tally.is_broken() {
+            break;
+        }
         let error = super::ERRORS[at % super::ERRORS.len()];
         let what = format!("{call} always {error}");
         let before = errors(&sidecar, error);
