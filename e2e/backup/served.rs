@@ -29,6 +29,7 @@ fn pod_with_backups(identity: &Identity) -> (Pod, Vec<Book>) {
 }
 
 /// `init`, and the most memory it held, in KiB.
+#[allow(clippy::zombie_processes)] // wait4 waits for it, and tells more
 fn init(pod: &Pod) -> (Ended, i64) {
     let mut command = pod.command(&["init"]);
     let mut child =
