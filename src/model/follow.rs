@@ -183,6 +183,9 @@ impl Follow {
     pub fn bell(&mut self, answer: Bell, now: Moment, dice: f64) -> Use {
         self.backoff.reset();
         let names_differ = self.bell.is_some_and(|(names, _)| names != answer.names);
+        // Also names that went while the content was read: the answer to the one was complete, the
+        // answer to the other is not.
+        let fewer_names = self.bell.is_some_and(|(_, size)| answer.size < size);
         let known = self.bell.replace((answer.names, answer.size)).is_some();
         match self.state {
             State::Ring => match turn(self.cursor, answer.index, answer.elapsed, self.wait) {
@@ -203,6 +206,7 @@ impl Follow {
             }
             State::Recover => self.read_spread(dice),
             _ if !answer.found => self.reread(),
+            _ if fewer_names && answer.index == self.cursor => self.reread(),
             _ => return self.learned(answer, now),
         }
         Use::Discard
@@ -431,6 +435,18 @@ mod tests {
         let narrowed = Bell { found: false, ..bell(41, LATE) };
         assert_eq!(follow.bell(narrowed, NOW, 0.5), Use::Discard);
         assert_eq!(follow.next(NOW), Ask::Read);
+    }
+
+    #[test]
+    fn a_token_narrowed_between_the_content_and_its_names_is_noticed() {
+        let mut follow = ringing();
+        follow.bell(bell(50, SOON), NOW, 0.5);
+        follow.full(large(50), 0.5);
+        let narrowed = Bell { names: 8, size: 20, ..bell(50, SOON) };
+        assert_eq!(follow.bell(narrowed, NOW, 0.5), Use::Discard);
+        assert_eq!(follow.next(NOW), Ask::Read);
+        follow.full(large(50), 0.5);
+        assert_eq!(follow.bell(narrowed, NOW, 0.5), Use::Confirm, "once read, it is the rule");
     }
 
     #[test]
