@@ -27,7 +27,7 @@ mod metrics;
 mod outage;
 mod reading;
 mod room;
-mod scene;
+pub mod scene;
 mod secrecy;
 mod signals;
 mod transport;
