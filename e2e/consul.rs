@@ -1,6 +1,8 @@
 //! A Consul to test against: the real one as a child process, or the embedded one on a thread.
 
+mod acl;
 mod agent;
+mod cluster;
 mod faults;
 pub mod http;
 mod rig;
@@ -15,7 +17,7 @@ use rustix::process::Signal;
 use seedcar::demo::server::{Fault, Faults, KvHandle, RequestLog, Requests, Running, Server};
 use serde_json::{Value, json};
 
-pub use agent::Cluster;
+pub use cluster::Cluster;
 
 use crate::wait::{eventually, free_port};
 use agent::{Agent, START, lock};
@@ -275,28 +277,17 @@ impl Consul {
 
     /// Creates or replaces a policy, by its name. Needs ACL mode, as the next two do.
     pub fn set_policy(&self, name: &str, rules: &str) {
-        let body = json!({"Name": name, "Rules": rules});
-        let known = self.ask("GET", &format!("/v1/acl/policy/name/{name}"), b"");
-        let id = known.ok().and_then(|answer| Some(answer.json()?["ID"].as_str()?.to_owned()));
-        let target = id.map_or("/v1/acl/policy".to_owned(), |id| format!("/v1/acl/policy/{id}"));
-        self.must("PUT", &target, body.to_string().as_bytes());
+        acl::set_policy(&|m, t, b| self.ask(m, t, b), name, rules);
     }
 
     /// Creates a token with these policies and returns its secret.
     pub fn create_token(&self, policies: &[&str]) -> String {
-        let policies: Vec<Value> = policies.iter().map(|name| json!({"Name": name})).collect();
-        let body = json!({"Policies": policies}).to_string();
-        let answer = self.must("PUT", "/v1/acl/token", body.as_bytes()).json().expect("no JSON");
-        answer["SecretID"].as_str().expect("no secret").to_owned()
+        acl::create_token(&|m, t, b| self.ask(m, t, b), None, policies)
     }
 
     /// Deletes a token by its secret.
     pub fn delete_token(&self, secret: &str) {
-        let headers = [("X-Consul-Token", secret)];
-        let own = request(self.addr, "GET", "/v1/acl/token/self", &headers, b"");
-        let own = own.ok().and_then(|answer| answer.json()).expect("no such token");
-        let accessor = own["AccessorID"].as_str().expect("no accessor");
-        self.must("DELETE", &format!("/v1/acl/token/{accessor}"), b"");
+        acl::delete_token(&|m, t, b| self.ask(m, t, b), secret);
     }
 
     fn wait_writable(&self) {

@@ -57,6 +57,9 @@ pub struct Source {
     pub hold: Option<Hold>,
     /// When the refused answer was read, if this process did.
     pub held_marks: Option<Marks>,
+    /// When the answer came with which Consul's index went back. What was asked before is from a
+    /// history that Consul has given up.
+    pub went_back: Option<Moment>,
     /// What a refused answer is measured against while nothing is published.
     pub backup_baseline: Option<Baseline>,
     /// Digests, or their first digits, that a person has accepted.
@@ -247,6 +250,11 @@ impl Source {
     pub fn accepts(&self, digest: &Digest) -> bool {
         let hex = digest.hex();
         self.accepted.iter().any(|accepted| hex.starts_with(accepted.as_str()))
+    }
+
+    /// Whether an answer asked at `sent` may be from before Consul's index went back.
+    pub fn is_given_up(&self, sent: Moment) -> bool {
+        self.went_back.is_some_and(|at| sent < at)
     }
 
     fn confirm(&mut self, new: Confirmation) -> bool {

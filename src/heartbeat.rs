@@ -16,6 +16,8 @@ use crate::sys;
 
 /// A found change counts as missed if the watch has not seen its index this long after.
 const MISSED_AFTER: Duration = Duration::from_secs(5);
+/// The least pause before a hold is judged again that may end without a person.
+const RECHECK: Duration = Duration::from_secs(5);
 /// A full read with its deadlines, and a slow machine.
 const SLACK: Duration = Duration::from_secs(240);
 
@@ -65,7 +67,11 @@ impl Heartbeat {
                 if offered == Offered::Changed {
                     self.count_missed(listed.reading.snapshot.index()).await;
                 }
-                next_pause(self.interval, fastrand::f64())
+                let pause = next_pause(self.interval, fastrand::f64());
+                match offered {
+                    Offered::Held(Some(due)) => pause.min(due.since(sys::now()).max(RECHECK)),
+                    _ => pause,
+                }
             }
             Err(error) => {
                 let pause = backoff.fail(error.trouble(), fastrand::f64());

@@ -248,6 +248,7 @@ impl Source {
         self.note_going_back(reading.snapshot.index(), how);
         let content = Content::from_reading(reading, how);
         let confirmed = content.confirmation();
+        self.note_way_back(reading);
         let known = confirmed
             .is_some_and(|confirmation| self.board.confirm_with(self.at, confirmation, reading));
         // Known content goes to the publisher too: it ends a hold, and takes the place of an older
@@ -272,13 +273,32 @@ impl Source {
         }
     }
 
+    /// An accepted answer below the published index: Consul was restored, or is another. Answers that
+    /// were asked before and come later, from a server that stood still, have the higher index and
+    /// would be taken for the newer.
+    fn note_way_back(&self, reading: &Reading) {
+        self.board.update(|state| {
+            let source = &mut state.sources[self.at];
+            let published = source.published.as_ref();
+            if published.is_some_and(|p| reading.snapshot.index() < p.index) {
+                source.went_back = Some(reading.answered);
+            }
+        });
+    }
+
+    /// Whether an answer asked at `sent` may be from before Consul's index went back.
+    pub fn is_given_up(&self, sent: Moment) -> bool {
+        self.board.read(|state| state.sources[self.at].is_given_up(sent))
+    }
+
     /// Whether a newer answer than this has been judged. A full read that was under way while the
     /// watch was woken must neither end the hold of what the watch has seen, nor start one.
     fn is_outdated(&self, marks: &Marks) -> bool {
         self.board.read(|state| {
             let source = &state.sources[self.at];
             let published = source.published.as_ref().map(|p| p.marks);
-            published.iter().chain(&source.held_marks).any(|judged| !marks.supersedes(judged))
+            let mut judged = published.iter().chain(&source.held_marks);
+            judged.any(|judged| !marks.supersedes(judged)) || source.is_given_up(marks.sent)
         })
     }
 

@@ -1,4 +1,4 @@
-//! The real Consul as child processes: one agent, or a few that form a cluster.
+//! The real Consul as a child process: one agent.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,13 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::http::request;
-use crate::wait::{eventually, free_port};
-
-/// Three real servers that elect a leader.
-pub struct Cluster {
-    agents: Vec<Mutex<Agent>>,
-}
+use crate::wait::free_port;
 
 /// A real agent: its directory, its ports, and the process while there is one.
 pub(super) struct Agent {
@@ -33,81 +27,6 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-// === impl Cluster ===
-
-impl Cluster {
-    /// Starts so many real servers and waits until they have a leader and take writes.
-    pub fn start(servers: usize) -> Self {
-        let mut agents: Vec<Agent> = (0..servers).map(|_| Agent::new()).collect();
-        let serf: Vec<u16> = (0..servers).map(|_| free_port()).collect();
-        for (agent, own) in agents.iter_mut().zip(&serf) {
-            agent.configure(Some(*own), &serf, servers, &json!({}));
-            agent.spawn();
-        }
-        let cluster = Self { agents: agents.into_iter().map(Mutex::new).collect() };
-        cluster.wait_writable();
-        cluster
-    }
-
-    /// Where each server listens, for HTTP.
-    pub fn addrs(&self) -> Vec<SocketAddr> {
-        self.agents.iter().map(|agent| lock(agent).addr()).collect()
-    }
-
-    /// The leader, as a position in [`Cluster::addrs`]; asks until there is one.
-    pub fn leader(&self) -> usize {
-        eventually("there is a leader", START, || self.leader_now())
-    }
-
-    fn leader_now(&self) -> Option<usize> {
-        let running = |agent: &&Mutex<Agent>| lock(agent).child.is_some();
-        let said = self.agents.iter().filter(running).find_map(|agent| {
-            let answer = request(lock(agent).addr(), "GET", "/v1/status/leader", &[], b"");
-            answer.ok()?.json()?.as_str().filter(|leader| !leader.is_empty()).map(str::to_owned)
-        })?;
-        let position = self
-            .agents
-            .iter()
-            .position(|agent| said == format!("127.0.0.1:{}", lock(agent).rpc))?;
-        lock(&self.agents[position]).child.is_some().then_some(position)
-    }
-
-    /// Ends one server without warning.
-    pub fn kill(&self, position: usize) {
-        lock(&self.agents[position]).kill();
-    }
-
-    /// Starts one server again, with its data.
-    pub fn restart(&self, position: usize) {
-        lock(&self.agents[position]).spawn();
-    }
-
-    /// Stops one server's process in its tracks.
-    pub fn freeze(&self, position: usize) {
-        lock(&self.agents[position]).signal(Signal::STOP);
-    }
-
-    /// Lets it go on.
-    pub fn thaw(&self, position: usize) {
-        lock(&self.agents[position]).signal(Signal::CONT);
-    }
-
-    /// Waits until every running server takes writes, itself or through the leader.
-    pub fn wait_writable(&self) {
-        for agent in &self.agents {
-            let agent = lock(agent);
-            eventually("each server takes writes", START, || {
-                if agent.child.is_none() {
-                    return Some(());
-                }
-                let target = "/v1/kv/seedcar-e2e-ready";
-                let answer = request(agent.addr(), "DELETE", target, &[], b"").ok()?;
-                (answer.status == 200).then_some(())
-            });
-        }
-    }
-}
-
 // === impl Agent ===
 
 impl Agent {
@@ -118,6 +37,15 @@ impl Agent {
 
     pub(super) fn addr(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.http).into()
+    }
+
+    /// Where it speaks to the other servers, as `/v1/status/leader` names it.
+    pub(super) fn peer(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.rpc).into()
+    }
+
+    pub(super) fn runs(&self) -> bool {
+        self.child.is_some()
     }
 
     fn data(&self) -> PathBuf {
@@ -136,6 +64,8 @@ impl Agent {
         let join: Vec<String> = others.iter().map(|port| format!("127.0.0.1:{port}")).collect();
         let mut config = json!({
             "node_name": format!("n{}", self.http),
+            // Known without the data directory: a server that lost it comes back as the same one.
+            "node_id": format!("00000000-0000-4000-8000-{:012}", self.http),
             "server": true,
             "bootstrap_expect": servers,
             "data_dir": self.data(),
@@ -148,6 +78,8 @@ impl Agent {
             "retry_join": join,
             "retry_interval": "1s",
             "performance": {"raft_multiplier": 1},
+            // A server that stands still stays a voter.
+            "autopilot": {"cleanup_dead_servers": false},
             "disable_update_check": true,
             "log_level": "warn",
         });
@@ -194,6 +126,7 @@ impl Agent {
         }
     }
 
+    /// Ends it by SIGTERM.
     pub(super) fn terminate(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = kill_process(Pid::from_child(&child), Signal::TERM);

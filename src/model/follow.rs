@@ -286,12 +286,17 @@ impl Follow {
             }
             // It agrees with the content; whether its index can be blocked on is yet to be seen.
             std::cmp::Ordering::Equal => {
-                self.bell = Some((answer.names, answer.size));
-                if !self.bell_is_dear(answer.size) {
+                let before = self.bell.replace((answer.names, answer.size));
+                if before.is_some_and(|(_, size)| answer.size < size) {
+                    // Names went while the content was read: with the content, or because the token
+                    // was narrowed between the two answers, at the same index.
+                    self.reread();
+                } else if self.bell_is_dear(answer.size) {
+                    self.to(State::Block);
+                } else {
                     self.to(State::Ring);
                     return Use::Confirm;
                 }
-                self.to(State::Block);
             }
         }
         Use::Discard
@@ -461,6 +466,18 @@ mod tests {
         let narrowed = Bell { found: false, ..bell(41, LATE) };
         assert_eq!(follow.bell(narrowed, NOW, 0.5), Use::Discard);
         assert_eq!(follow.next(NOW), Ask::Read);
+    }
+
+    #[test]
+    fn a_token_narrowed_between_the_content_and_its_names_is_noticed() {
+        let mut follow = ringing();
+        follow.bell(bell(50, SOON), NOW, 0.5);
+        follow.full(large(50), 0.5);
+        let narrowed = Bell { names: 8, size: 20, ..bell(50, SOON) };
+        assert_eq!(follow.bell(narrowed, NOW, 0.5), Use::Discard);
+        assert_eq!(follow.next(NOW), Ask::Read);
+        follow.full(large(50), 0.5);
+        assert_eq!(follow.bell(narrowed, NOW, 0.5), Use::Confirm, "once read, it is the rule");
     }
 
     #[test]

@@ -83,6 +83,10 @@ pub enum Reason {
     Stale,
     /// More keys or bytes than allowed.
     TooLarge,
+    /// Its index is lower than the published one. A leader that stood still while another was elected
+    /// does not know it at first and answers from its past; after a restore a consistent read says
+    /// the same at once.
+    Older,
 }
 
 /// The guard's decision.
@@ -100,8 +104,14 @@ pub enum Verdict {
 
 impl Reason {
     /// Every reason, for metrics that start at zero.
-    pub const ALL: [Reason; 5] =
-        [Reason::Empty, Reason::Shrunken, Reason::Filtered, Reason::Stale, Reason::TooLarge];
+    pub const ALL: [Reason; 6] = [
+        Reason::Empty,
+        Reason::Shrunken,
+        Reason::Filtered,
+        Reason::Stale,
+        Reason::TooLarge,
+        Reason::Older,
+    ];
 
     /// The machine word.
     pub fn word(self) -> &'static str {
@@ -111,6 +121,17 @@ impl Reason {
             Self::Filtered => "filtered",
             Self::Stale => "stale",
             Self::TooLarge => "too_large",
+            Self::Older => "older",
+        }
+    }
+
+    /// How long the same content must stand before a consistent read may confirm it; `None` where
+    /// none can.
+    fn probation(self) -> Option<Duration> {
+        match self {
+            Self::Shrunken => Some(PROBATION),
+            Self::Older => Some(Duration::ZERO),
+            Self::Empty | Self::Filtered | Self::Stale | Self::TooLarge => None,
         }
     }
 }
@@ -135,7 +156,7 @@ impl Hold {
     /// When asking again could change the verdict without new content; `None` if only a person or
     /// new content can.
     pub fn recheck_at(&self) -> Option<Moment> {
-        (self.reason == Reason::Shrunken).then(|| self.since + PROBATION)
+        self.reason.probation().map(|probation| self.since + probation)
     }
 
     /// A hold of an answer that was too large to be read to its end. The clock of `before` goes on.
@@ -181,12 +202,12 @@ pub fn judge(
         baseline_keys: baseline.map_or(0, |b| b.keys),
         since: same.map_or(now, |h| h.since),
     };
-    if reason != Reason::Shrunken || now.since(hold.since) < PROBATION {
+    if hold.recheck_at().is_none_or(|due| now < due) {
         return Verdict::Hold(hold);
     }
     match evidence {
         None => Verdict::Confirm(hold),
-        Some(evidence) if confirms(evidence, candidate, baseline) => Verdict::Accept,
+        Some(evidence) if confirms(reason, evidence, candidate, baseline) => Verdict::Accept,
         Some(_) => Verdict::Hold(hold),
     }
 }
@@ -203,7 +224,8 @@ fn objection(
     if candidate.keys == 0 {
         return (!policy.allow_empty).then_some(Reason::Empty);
     }
-    let before = baseline?.keys;
+    let baseline = baseline?;
+    let before = baseline.keys;
     let lost = before.saturating_sub(candidate.keys);
     if lost > 0 && candidate.mode == Mode::Stale {
         return Some(Reason::Stale);
@@ -212,16 +234,27 @@ fn objection(
         return Some(Reason::Filtered);
     }
     let too_many = lost * 100 > before * usize::from(policy.max_shrink_percent);
-    (lost >= FEW && too_many).then_some(Reason::Shrunken)
+    if lost >= FEW && too_many {
+        return Some(Reason::Shrunken);
+    }
+    (candidate.index < baseline.index).then_some(Reason::Older)
 }
 
-/// A leader-confirmed read of the same content, with nothing left out, at an index that is not lower
-/// than the published one. A lower index is a rebuilt or restored cluster: that takes a person.
-fn confirms(evidence: &Candidate, candidate: &Candidate, baseline: Option<&Baseline>) -> bool {
-    evidence.mode == Mode::Consistent
-        && evidence.digest == candidate.digest
-        && !evidence.filtered
-        && baseline.is_none_or(|b| evidence.index >= b.index)
+/// A leader-confirmed read with nothing left out that bears the candidate out.
+///
+/// Shrunken: the same content, at an index that is not lower than the published one. A lower index is
+/// a rebuilt or restored cluster: that takes a person. Older: the same content, or another that is
+/// below the published index too, because somebody writes to what was restored.
+fn confirms(
+    reason: Reason,
+    evidence: &Candidate,
+    candidate: &Candidate,
+    baseline: Option<&Baseline>,
+) -> bool {
+    let went_back = baseline.is_some_and(|b| evidence.index < b.index);
+    let same = evidence.digest == candidate.digest;
+    let bears_out = if reason == Reason::Older { same || went_back } else { same && !went_back };
+    evidence.mode == Mode::Consistent && !evidence.filtered && bears_out
 }
 
 #[cfg(test)]
@@ -305,6 +338,28 @@ mod tests {
         ] {
             assert_eq!(judge(&small, Some(&hold), Some(&no), due), Verdict::Hold(hold), "{no:?}");
         }
+    }
+
+    #[test]
+    fn an_older_answer_needs_a_consistent_read_and_no_time() {
+        let b = baseline(20);
+        let old = Candidate { index: 99, ..candidate(20) };
+        let judge = |evidence: Option<&Candidate>| {
+            judge(&POLICY, Some(&b), &old, false, None, evidence, Moment(7))
+        };
+        let Verdict::Confirm(hold) = judge(None) else { panic!() };
+        assert_eq!(hold.reason, Reason::Older);
+        let same = Candidate { mode: Mode::Consistent, ..old };
+        let written_since = Candidate { digest: digest(3), ..same };
+        for yes in [same, written_since] {
+            assert_eq!(judge(Some(&yes)), Verdict::Accept, "{yes:?}");
+        }
+        let ahead = Candidate { digest: digest(1), index: 100, ..same };
+        for no in [ahead, Candidate { filtered: true, ..same }, old] {
+            assert_eq!(judge(Some(&no)), Verdict::Hold(hold), "{no:?}");
+        }
+        let shrunken = Candidate { index: 99, ..candidate(3) };
+        assert_eq!(reason(Some(&b), &shrunken), Some(Reason::Shrunken), "that takes a person");
     }
 
     #[test]

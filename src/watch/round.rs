@@ -96,6 +96,9 @@ impl Round {
             self.follow.idle_wake(now);
         }
         self.last = Some((reading.snapshot.digest(), reading.marks()));
+        if source.is_given_up(reading.sent) {
+            self.follow.reread();
+        }
         source.board.update(|s| s.sources[source.at].watched_index = answer.index);
         count(source, if offered == Offered::Changed { "changed" } else { "unchanged" });
     }
@@ -113,6 +116,9 @@ impl Round {
         self.rung = sent;
         let usable = self.follow.bell(bell, now, dice);
         source.answered(Mechanism::Watch, now);
+        if source.is_given_up(sent) {
+            return self.follow.reread();
+        }
         match (usable, self.last) {
             (Use::Confirm, Some((digest, marks))) => {
                 let how = Mechanism::Watch;
