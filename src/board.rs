@@ -181,14 +181,16 @@ impl Board {
         })
     }
 
-    /// Records that these sources' contents became visible at `at`, as this generation.
+    /// Records that these sources' contents became visible at `at`, as this generation. True if one
+    /// of them has a hold: that was judged against what was visible before, and has to be again.
     pub fn published<'a>(
         &self,
         contents: impl Iterator<Item = (usize, &'a Content)>,
         generation: Option<String>,
         at: Moment,
-    ) {
+    ) -> bool {
         self.update(|state| {
+            let mut held = false;
             for (i, content) in contents {
                 let source = &mut state.sources[i];
                 source.published = Some(content.published(at));
@@ -196,11 +198,13 @@ impl Board {
                 if content.how == Mechanism::Heartbeat {
                     source.heartbeat_confirmed = content.confirmation();
                 }
+                held |= source.hold.is_some();
             }
             state.generation = generation;
             state.seeded = true;
             state.seeded_at.get_or_insert(at);
-        });
+            held
+        })
     }
 
     /// Records a mechanism's success.

@@ -250,8 +250,7 @@ impl Pod {
         env.oracle.accepted(digest);
         let process = self.process();
         process.source.board.update(|s| s.sources[0].accepted.push(digest.hex()));
-        process.watch.round().reread();
-        self.watch_next(env);
+        self.watch_poked(env);
     }
 
     /// Both mechanisms start from something published.

@@ -63,7 +63,9 @@ impl Publisher {
         let news = contents.iter().enumerate().filter_map(|(i, (_, c))| Some((i, c.as_ref()?)));
         let blocked = self.blocked.clone();
         self.board.update(|state| state.volume_error = blocked);
-        self.board.published(news, name, at);
+        if self.board.published(news, name, at) {
+            self.setup.pokes.iter().for_each(|poke| poke.notify_one());
+        }
         for (i, (snapshot, content)) in contents.iter().enumerate() {
             let Some(content) = content else { continue };
             self.pending.shown(i);

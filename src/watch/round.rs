@@ -76,8 +76,14 @@ impl Round {
         source.answered(Mechanism::Watch, now);
         if usable != Use::Offer {
             count(source, "index_reset");
+            return false;
         }
-        usable == Use::Offer
+        if source.is_given_up(reading.sent) {
+            self.follow.reread();
+            count(source, "index_reset");
+            return false;
+        }
+        true
     }
 
     /// What became of the content that came as the answer to `ask`.
@@ -96,9 +102,6 @@ impl Round {
             self.follow.idle_wake(now);
         }
         self.last = Some((reading.snapshot.digest(), reading.marks()));
-        if source.is_given_up(reading.sent) {
-            self.follow.reread();
-        }
         source.board.update(|s| s.sources[source.at].watched_index = answer.index);
         count(source, if offered == Offered::Changed { "changed" } else { "unchanged" });
     }

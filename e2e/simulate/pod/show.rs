@@ -99,7 +99,7 @@ impl Pod {
         let process = self.process();
         let content = process.show.writing.take().expect("being written");
         let digest = content.snapshot.digest();
-        process.source.board.published([(0, &content)].into_iter(), None, env.now);
+        let ask_again = process.source.board.published([(0, &content)].into_iter(), None, env.now);
         process.show.pending.shown(0);
         process.show.pending.published(began, env.now);
         process
@@ -111,6 +111,9 @@ impl Pod {
         self.volumes.published = Some((manifest(&content), content.snapshot.clone()));
         if first {
             self.begin(env);
+        } else if ask_again {
+            self.watch_poked(env);
+            self.beat_now(env);
         }
         self.publish_rest(env);
         self.publish_soon(env);

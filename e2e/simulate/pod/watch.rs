@@ -52,6 +52,12 @@ impl Pod {
         }
     }
 
+    /// Its poke was rung: everything is read at once.
+    pub(super) fn watch_poked(&mut self, env: &mut Env) {
+        self.process().watch.round().reread();
+        self.watch_next(env);
+    }
+
     /// A pause is over.
     pub(super) fn watch_go(&mut self, ticket: u64, env: &mut Env) {
         if ticket == self.process().watch.ticket {
