@@ -15,9 +15,9 @@ pub const PROOFS: &[Proof] = &[
         test: "backup::damage::every_flipped_bit_of_the_newest",
         shows: "whichever bit of the newest backup is flipped: it is named, the one before it is used",
         mutants: &[
-            "backup_checksum_skipped",
-            "backup_checksum_of_body_alone",
-            "backup_claim_believed",
+            "backup-checksum-skipped",
+            "backup-checksum-of-body-alone",
+            "backup-claim-believed",
         ],
     },
     Proof {
@@ -60,7 +60,7 @@ pub const PROOFS: &[Proof] = &[
         promise: "P4",
         test: "backup::damage::things_that_are_no_files",
         shows: "FIFO, links, directory, devices, socket, sparse files: no wait, no way out",
-        mutants: &["backup_opens_anything", "backup_follows_links"],
+        mutants: &["backup-opens-anything", "backup-follows-links"],
     },
     Proof {
         promise: "P4",
@@ -78,25 +78,25 @@ pub const PROOFS: &[Proof] = &[
         promise: "P4",
         test: "backup::served::init_takes_any_limits",
         shows: "limits up to the largest number refuse no good backup",
-        mutants: &["backup_limits_overflow"],
+        mutants: &["backup-limits-overflow"],
     },
     Proof {
         promise: "P14",
         test: "backup::sharing::eight_processes",
         shows: "eight writers of two clusters with skewed clocks, killed at random",
-        mutants: &["backup_shared_temporary_name"],
+        mutants: &["backup-shared-temporary-name"],
     },
     Proof {
         promise: "P14",
         test: "backup::fallback::a_fallback_never_writes",
         shows: "whoever serves from a backup leaves the backup volume alone",
-        mutants: &["backup_age_laundered"],
+        mutants: &["backup-age-laundered"],
     },
     Proof {
         promise: "P6",
         test: "store::tests::power::one_writer",
         shows: "every state that a power cut may leave of ten writes with pruning, read and written to",
-        mutants: &["backup_directory_not_synced", "backup_file_not_synced"],
+        mutants: &["backup-directory-not-synced", "backup-file-not-synced"],
     },
     Proof {
         promise: "P6",
@@ -108,12 +108,12 @@ pub const PROOFS: &[Proof] = &[
         promise: "P6",
         test: "store::tests::power::three_writers_at_once",
         shows: "the same where three more have renamed and not synced",
-        mutants: &["backup_pruned_before_synced"],
+        mutants: &["backup-pruned-before-synced"],
     },
     Proof {
         promise: "P6",
         test: "store::tests::write::a_file_that_comes_back_wrong_is_removed_and_nothing_is_pruned",
         shows: "nothing is pruned for a backup that does not come back from the disk",
-        mutants: &["backup_pruned_before_verified"],
+        mutants: &["backup-pruned-before-verified"],
     },
 ];

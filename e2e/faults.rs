@@ -17,24 +17,24 @@ pub const PROOFS: &[Proof] = &[
         promise: "P2",
         test: "faults::cuts::an_answer_cut_at_any_byte_is_no_answer",
         shows: "a body cut at each byte, with a length, in chunks, or called whole; a head as well",
-        mutants: &["accept_short_json", "doorbell_body_unread", "index_taken_before_the_body"],
+        mutants: &["accept-short-json", "doorbell-body-unread", "index-taken-before-the-body"],
     },
     Proof {
         promise: "P7",
         test: "faults::cuts::an_address_whose_bodies_are_spoiled_is_left_for_the_next",
         shows: "of two addresses the one that works is found, whatever is wrong with the other",
-        mutants: &["spoiled_address_kept"],
+        mutants: &["spoiled-address-kept"],
     },
     Proof {
         promise: "P3",
         test: "faults::endured::one_of_each_kind_is_endured",
         shows: "nine of the faults of the next row",
         mutants: &[
-            "not_found_is_an_empty_set",
-            "redirects_followed",
-            "body_cap_dropped",
-            "backoff_dropped",
-            "error_body_repeated",
+            "not-found-is-an-empty-set",
+            "redirects-followed",
+            "body-cap-dropped",
+            "backoff-dropped",
+            "error-body-repeated",
         ],
     },
     Proof {
@@ -53,7 +53,7 @@ pub const PROOFS: &[Proof] = &[
         promise: "P7",
         test: "faults::endured::patience_has_an_end",
         shows: "silence, a byte a second: given up, named, and healed on another connection",
-        mutants: &["blocking_call_without_deadline", "body_progress_dropped"],
+        mutants: &["blocking-call-without-deadline", "body-progress-dropped"],
     },
     Proof {
         promise: "P7",
@@ -65,6 +65,6 @@ pub const PROOFS: &[Proof] = &[
         promise: "P9",
         test: "faults::seeding::init_says_why_or_takes_the_backup",
         shows: "init under each fault: the exit code and one line, or the backup, within its deadline",
-        mutants: &["denied_is_unreachable"],
+        mutants: &["denied-is-unreachable"],
     },
 ];

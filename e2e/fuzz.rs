@@ -11,13 +11,13 @@ pub const PROOFS: &[Proof] = &[
         promise: "P2",
         test: "fuzz::properties::consuls_answer",
         shows: "any body in any chunks is what a JSON parser makes of the whole, or no answer",
-        mutants: &["wire_commas_ignored"],
+        mutants: &["wire-commas-ignored"],
     },
     Proof {
         promise: "P12",
         test: "fuzz::properties::keys_and_files",
         shows: "any keys in two layers: no path leads out, no two keys one file, nothing lost unnamed",
-        mutants: &["key_dot_segments_joined"],
+        mutants: &["key-dot-segments-joined"],
     },
     Proof {
         promise: "P4",
@@ -29,7 +29,7 @@ pub const PROOFS: &[Proof] = &[
         promise: "P9",
         test: "fuzz::properties::configurations",
         shows: "any file and environment: a sound configuration, or problems of one line each",
-        mutants: &["config_line_breaks_shown"],
+        mutants: &["config-line-breaks-shown"],
     },
     Proof {
         promise: "P10",
