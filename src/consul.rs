@@ -11,12 +11,12 @@ pub mod files;
 pub mod tls;
 pub mod wire;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
+use sha2::{Digest as _, Sha256};
 
 use crate::config;
 use crate::metrics::{Id, Metrics};
@@ -209,17 +209,10 @@ impl Client {
         let elapsed = started.elapsed();
         let head = Head::of(&answer)?;
         let found = answer.status() != StatusCode::NOT_FOUND;
-        let body = body(answer, caps.max_bytes.saturating_mul(2)).await?;
-        let mut names = DefaultHasher::new();
-        body.hash(&mut names);
-        let bell = Bell {
-            index: head.index,
-            elapsed,
-            size: body.len() as u64,
-            names: names.finish(),
-            // The root of an empty store answers 200 with an empty list.
-            found: found && body != b"[]",
-        };
+        let (names, size) = names(answer, caps.max_bytes.saturating_mul(2)).await?;
+        // The root of an empty store answers 200 with an empty list, which is two bytes.
+        let found = found && size > 2;
+        let bell = Bell { index: head.index, elapsed, size, names, found };
         Ok(Rung { bell, sent, date: head.date })
     }
 
@@ -237,9 +230,10 @@ impl Client {
                 None => client.get(format!("{base}{path}")),
                 Some(body) => client.post(format!("{base}{path}")).body(body.clone()),
             };
-            let sent = tokio::time::timeout(within, self.auth.apply(request)?.send()).await;
+            let (request, signature) = self.auth.apply(request)?;
+            let sent = tokio::time::timeout(within, request.send()).await;
             let failure = match sent {
-                Ok(Ok(answer)) => match Error::of_status(answer).await {
+                Ok(Ok(answer)) => match Error::of_status(answer, &signature).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) => self.explained(error),
                 },
@@ -380,6 +374,19 @@ async fn decode(answer: Response, ask: &List<'_>, index: u64) -> Result<(Snapsho
     let mut decoder = Decoder::new(ask.prefix, ask.previous, ask.caps);
     let size = each_chunk(answer, |chunk| decoder.feed(chunk).map_err(Error::from)).await?;
     Ok((decoder.finish(index)?, size))
+}
+
+/// A hash of a body of at most `limit` bytes, and its size. The names themselves are of no use.
+async fn names(answer: Response, limit: u64) -> Result<(u64, u64), Error> {
+    let (mut hash, mut size) = (Sha256::new(), 0);
+    let take = |chunk: &[u8]| {
+        hash.update(chunk);
+        size += chunk.len() as u64;
+        if size <= limit { Ok(()) } else { Err(Error::from(Malformed::TooLarge(0))) }
+    };
+    let size = each_chunk(answer, take).await?;
+    let hash: [u8; 32] = hash.finalize().into();
+    Ok((u64::from_le_bytes(hash.first_chunk().copied().unwrap_or_default()), size))
 }
 
 /// A whole body of at most `limit` bytes.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
 
+use super::auth::Signature;
 use super::wire::Malformed;
 use crate::model::pace::Trouble;
 
@@ -55,8 +56,9 @@ impl Error {
         Self { kind, text, retry_after: None }
     }
 
-    /// Passes answers through (200 and 404) and turns every other status into an error.
-    pub async fn of_status(answer: Response) -> Result<Response, Self> {
+    /// Passes answers through (200 and 404) and turns every other status into an error. What the
+    /// other side says goes into it, unless it repeats what the request was signed with.
+    pub async fn of_status(answer: Response, signature: &Signature) -> Result<Response, Self> {
         let status = answer.status();
         let kind = match status {
             StatusCode::OK | StatusCode::NOT_FOUND => return Ok(answer),
@@ -67,7 +69,10 @@ impl Error {
             _ => Kind::BadRequest,
         };
         let retry_after = super::retry_after(answer.headers());
-        let said = first_words(answer).await;
+        let mut said = first_words(answer).await;
+        if signature.is_repeated_in(&said) {
+            said = "(a text that repeats our credentials)".to_owned();
+        }
         let hint = match kind {
             Kind::Denied => "; check the token and its policy",
             Kind::Redirected => "; the prefix is not a clean path",

@@ -46,6 +46,12 @@ pub enum Malformed {
     TooLarge(usize),
 }
 
+/// What an element may take besides its value: a key of 10 KiB, every byte of it escaped.
+const KEY_ROOM: usize = 64 * 1024;
+
+/// What an element of the list takes around key and value: Consul writes about 150 bytes.
+const AROUND: u64 = 1024;
+
 /// Decodes one body.
 pub struct Decoder<'a> {
     prefix: &'a Prefix,
@@ -54,6 +60,8 @@ pub struct Decoder<'a> {
     splitter: Splitter,
     entries: Vec<Arc<Entry>>,
     bytes: u64,
+    /// How much more of a body may come, whatever it is: white space is neither key nor value.
+    wire_left: u64,
     scratch: Vec<u8>,
 }
 
@@ -106,7 +114,8 @@ impl<'a> Decoder<'a> {
     /// A decoder for a list under `prefix`. Entries are shared with `previous` where they are equal.
     pub fn new(prefix: &'a Prefix, previous: Option<&'a Snapshot>, caps: Caps) -> Self {
         // An element is base64 of a value (4/3), a key (an escaped byte takes six), and names.
-        let limit = (caps.max_bytes.saturating_mul(6) as usize).saturating_add(4096);
+        let limit = (caps.max_bytes.saturating_mul(4) / 3) as usize;
+        let limit = limit.saturating_add(KEY_ROOM);
         Self {
             prefix,
             previous,
@@ -114,21 +123,25 @@ impl<'a> Decoder<'a> {
             splitter: Splitter::new(limit),
             entries: Vec::with_capacity(previous.map_or(0, Snapshot::keys)),
             bytes: 0,
+            wire_left: limit as u64 * 4 + caps.max_keys as u64 * AROUND,
             scratch: Vec::new(),
         }
     }
 
     /// Takes the next chunk of the body.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Malformed> {
+        let left = self.wire_left.checked_sub(chunk.len() as u64);
+        self.wire_left = left.ok_or(Malformed::TooLarge(self.entries.len()))?;
         let mut rest = chunk;
         while !rest.is_empty() {
             let (used, element) = self.splitter.cut(rest)?;
             if let Some(whole) = element {
-                let (before, now) = (std::mem::take(&mut self.splitter.partial), &rest[whole]);
+                let (mut before, now) = (std::mem::take(&mut self.splitter.partial), &rest[whole]);
                 if before.is_empty() {
                     self.element(now)?;
                 } else {
-                    self.element(&[&before, now].concat())?;
+                    before.extend_from_slice(now);
+                    self.element(&before)?;
                 }
             }
             rest = &rest[used..];
@@ -355,6 +368,10 @@ mod tests {
         for caps in [Caps { max_keys: 1, ..CAPS }, Caps { max_bytes: 20, ..CAPS }] {
             assert_eq!(decode(&[two.as_bytes()], caps, None), Err(Malformed::TooLarge(1)));
         }
+        let blank = vec![b' '; 1 << 20];
+        let got =
+            decode(&[b"[", &blank, &blank, &blank], Caps { max_keys: 1, max_bytes: 20 }, None);
+        assert_eq!(got, Err(Malformed::TooLarge(0)), "endless white space");
         let caps = Caps { max_bytes: 20, ..CAPS };
         let endless = vec![b'A'; 100_000];
         let got = decode(&[br#"[{"Key":"p/a","Value":""#, &endless], caps, None);
