@@ -1,6 +1,8 @@
 //! Nobody but Consul is spoken to.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use seedcar::demo::server::{Fault, Requests};
 
@@ -11,22 +13,33 @@ use crate::rig::Pod;
 
 const TOKEN: &str = "5e0ac0de-98fd-4b1e-8d77-3f1f6a2c9e10";
 
-/// Somebody who must not be spoken to.
-struct Stranger(TcpListener);
+/// Somebody who must not be spoken to, and who hangs up.
+struct Stranger {
+    addr: SocketAddr,
+    heard: Arc<AtomicBool>,
+}
 
 impl Stranger {
     fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.set_nonblocking(true).expect("nonblocking");
-        Self(listener)
+        let (addr, heard) = (listener.local_addr().expect("an address"), Arc::default());
+        let hears: Arc<AtomicBool> = Arc::clone(&heard);
+        // It lives as long as the test program, and waits for connections.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                hears.store(true, Ordering::SeqCst);
+                drop(stream);
+            }
+        });
+        Self { addr, heard }
     }
 
     fn addr(&self) -> SocketAddr {
-        self.0.local_addr().expect("an address")
+        self.addr
     }
 
     fn was_spoken_to(&self) -> bool {
-        self.0.accept().is_ok()
+        self.heard.load(Ordering::SeqCst)
     }
 }
 
