@@ -10,7 +10,7 @@ use crate::ledger::{Tally, share};
 use crate::rig::{Mount, Pod, SOON, Sidecar};
 use crate::wait::eventually;
 
-const KEYS: usize = 8;
+const KEYS: usize = 20;
 
 /// The volume as the sidecar's own mount namespace has it.
 fn volume(pod: &Pod, sidecar: &Sidecar<'_>) -> PathBuf {
@@ -25,9 +25,9 @@ fn write(consul: &Consul, round: u64) {
     consul.txn_set(&pairs);
 }
 
-/// A page and a half, the same from end to end.
+/// Most of a page, the same from end to end.
 fn text(round: u64) -> String {
-    format!("{round:06}").repeat(1_000)
+    format!("{round:06}").repeat(500)
 }
 
 /// The round of a whole generation; `Err` for one that is torn or mixed.
@@ -68,9 +68,9 @@ fn filled_in_the_middle_of_a_write() {
         while !until.load(Ordering::Relaxed) {
             // As much as there is room for, and gone again at a moment of its own choosing.
             let _ = std::fs::write(&filler, vec![b'x'; 256 << 10]);
-            std::thread::sleep(Duration::from_micros(fastrand::u64(0..20_000)));
+            std::thread::sleep(Duration::from_micros(fastrand::u64(0..2_000)));
             let _ = std::fs::remove_file(&filler);
-            std::thread::sleep(Duration::from_micros(fastrand::u64(0..20_000)));
+            std::thread::sleep(Duration::from_micros(fastrand::u64(0..2_000)));
         }
     });
     let (begun, mut last) = (Instant::now(), 1);
