@@ -26,6 +26,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[];
 const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["consul"]),
     ("axum", &["admin", "demo"]),
+    ("hyper", &["admin"]),
     ("prometheus", &["metrics"]),
     ("notify::", &["consul/files"]),
     ("serde_yaml", &["config/file"]),

@@ -5,7 +5,7 @@ mod mount;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::SocketAddr;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ pub struct Pod {
     env: Vec<(String, String)>,
     backup_mount: Option<Mount>,
     volume_mount: Option<Mount>,
+    group: Option<PathBuf>,
 }
 
 /// A finished process.
@@ -71,6 +72,7 @@ impl Pod {
             env: Vec::new(),
             backup_mount: None,
             volume_mount: None,
+            group: None,
         }
     }
 
@@ -94,6 +96,11 @@ impl Pod {
     /// Mounts this over the volume of every process of this pod; each has its own.
     pub fn mount_volume(&mut self, mount: Mount) {
         self.volume_mount = Some(mount);
+    }
+
+    /// Has every process of this pod enter the control group with this `cgroup.procs`.
+    pub fn join(&mut self, procs: &Path) {
+        self.group = Some(procs.to_owned());
     }
 
     /// The volume's mount point.
@@ -193,6 +200,11 @@ impl Pod {
         if let Some(mount) = self.volume_mount {
             mount.apply(&mut command, self.volume());
         }
+        if let Some(procs) = self.group.clone() {
+            let enter = move || std::fs::write(&procs, "0");
+            // SAFETY: it opens, writes and closes a file; what it allocates is the child's own.
+            unsafe { command.pre_exec(enter) };
+        }
         command
     }
 }
@@ -205,10 +217,10 @@ fn takes_settings(args: &[&str]) -> bool {
 fn walk(at: &Path, path: &str, found: &mut BTreeMap<String, Vec<u8>>) {
     for entry in std::fs::read_dir(at).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name == "..manifest.json" {
+        let child = format!("{path}{name}");
+        if child == "..manifest.json" {
             continue;
         }
-        let child = format!("{path}{name}");
         if entry.path().is_dir() {
             found.insert(format!("{child}/"), Vec::new());
             walk(&entry.path(), &format!("{child}/"), found);

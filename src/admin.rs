@@ -1,5 +1,7 @@
 //! Health, status and metrics over HTTP, on a thread of its own.
 
+mod connections;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -15,6 +17,9 @@ use crate::shutdown::Drain;
 use crate::status::Reporter;
 use crate::supervise::Pulse;
 use crate::sys;
+
+/// How many connections may wait to be taken.
+const QUEUE: i32 = 1024;
 
 /// What the endpoints look at.
 #[derive(Clone)]
@@ -35,6 +40,8 @@ pub fn bind(address: SocketAddr, may_fall_back: bool) -> std::io::Result<std::ne
         }
         std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))
     })?;
+    // The standard library's 128 are soon taken, and whoever finds no place tries again a second later.
+    rustix::net::listen(&bound, QUEUE)?;
     bound.set_nonblocking(true)?;
     Ok(bound)
 }
@@ -51,11 +58,13 @@ impl Admin {
             .route("/status", get(status))
             .route("/metrics", get(metrics))
             .with_state(self);
-        let serving = axum::serve(TcpListener::from_std(listener)?, routes);
+        let spare = listener.try_clone()?;
+        let serving = connections::serve(TcpListener::from_std(listener)?, spare, routes);
         tokio::select! {
-            served = serving => served,
-            () = drain.wait() => Ok(()),
+            () = serving => {}
+            () = drain.wait() => {}
         }
+        Ok(())
     }
 
     /// The threads that gave no sign of life in time.

@@ -71,12 +71,15 @@ pub fn trim_heap() {
     }
 }
 
-/// No core dump may carry values or the token.
+/// No core dump may carry values or the token. The limit alone does not do it: the kernel pays it no
+/// heed where `core_pattern` is a pipe to a program (core(5)). A process that is not dumpable has no
+/// core, and its memory and environment are closed to other processes of the same user, too.
 pub fn forbid_core_dumps() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
+    use rustix::process::{DumpableBehavior, Resource, Rlimit};
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     // Refused only where the limit is already lower.
-    let _ = setrlimit(Resource::Core, none);
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// Resident and file-descriptor figures of this process, for `/metrics`.

@@ -17,6 +17,8 @@ pub enum Mount {
     ReadOnly,
     /// A tmpfs of 256 KiB.
     Small,
+    /// A tmpfs of 16 MiB.
+    Sized16M,
     /// A tmpfs of 16 inodes.
     FewInodes,
     /// A FUSE file system whose server never says a word: whoever touches it waits, as on a disk or a
@@ -49,6 +51,7 @@ impl Mount {
                 mount(c"none", at, None, flags, None)
             }
             Self::Small => mount(c"small", at, Some(c"tmpfs"), 0, Some(c"size=256k")),
+            Self::Sized16M => mount(c"small", at, Some(c"tmpfs"), 0, Some(c"size=16m")),
             Self::FewInodes => mount(c"small", at, Some(c"tmpfs"), 0, Some(c"nr_inodes=16")),
             Self::Silent => {
                 open_server()?;

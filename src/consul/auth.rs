@@ -16,8 +16,11 @@ pub struct Auth {
     basic: Option<BasicAuth>,
 }
 
-/// What one request was signed with: never to be repeated.
+/// The secrets that one request carried, kept until its answer has been looked at.
 pub struct Signature(Vec<String>);
+
+/// A text that shares so many characters in a row with a secret is taken to repeat it.
+const TELLING: usize = 6;
 
 // === impl Auth ===
 
@@ -33,11 +36,10 @@ impl Auth {
         let mut signature = Signature(Vec::new());
         if let Some(basic) = &self.basic {
             let password = basic.password.as_ref().map(Secret::expose);
-            let plain = format!("{}:{}", basic.user, password.unwrap_or_default());
-            // The longer one first: it may hold the other.
-            signature.0.push(STANDARD.encode(plain));
-            signature.0.extend(password.map(str::to_owned));
             request = request.basic_auth(&basic.user, password);
+            let pair = format!("{}:{}", basic.user, password.unwrap_or_default());
+            signature.0.push(STANDARD.encode(pair));
+            signature.0.extend(password.map(str::to_owned));
         }
         let token = match &self.token {
             Token::None => return Ok((request, signature)),
@@ -55,10 +57,16 @@ impl Auth {
 // === impl Signature ===
 
 impl Signature {
-    /// The text without any of it: what stands between us and Consul may answer a request with the
-    /// request itself.
-    pub fn hide(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
+    /// Whether a text holds one of the secrets, or a telling part: what is between us and Consul may
+    /// send a request's headers back in an error, cut off or in another case.
+    pub fn is_repeated_in(&self, text: &str) -> bool {
+        let text = text.to_ascii_lowercase();
+        self.0.iter().any(|secret| {
+            let secret = secret.to_ascii_lowercase();
+            let width = TELLING.min(secret.len());
+            let parts = secret.as_bytes().windows(width.max(1));
+            parts.into_iter().any(|part| memchr::memmem::find(text.as_bytes(), part).is_some())
+        })
     }
 }
 
@@ -75,10 +83,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_request_was_signed_with_is_not_repeated() {
-        let signature = Signature(["bWU6cGFzcw==", "pass", "secret"].map(str::to_owned).to_vec());
-        let echo = "x-consul-token: secret authorization: Basic bWU6cGFzcw== (me:pass)";
-        let hidden = "x-consul-token: *** authorization: Basic *** (me:***)";
-        assert_eq!(signature.hide(echo), hidden);
+    fn a_text_that_repeats_a_secret_is_known() {
+        let secrets = ["5e0a77c0-98fd", "pw", ""].map(str::to_owned);
+        let signature = Signature(secrets.to_vec());
+        for text in ["x 5e0a77c0-98fd", "cut at 5E0A77", "my pw!"] {
+            assert!(signature.is_repeated_in(text), "{text}");
+        }
+        for text in ["", "Permission denied", "5e0a7 is short"] {
+            assert!(!signature.is_repeated_in(text), "{text}");
+        }
     }
 }

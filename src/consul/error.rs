@@ -168,7 +168,10 @@ async fn first_words(answer: Response, signature: &Signature) -> String {
     if line.trim_start().starts_with(['[', '{', '<']) {
         return String::new();
     }
-    signature.hide(line).chars().filter(|c| !c.is_control()).take(200).collect()
+    if signature.is_repeated_in(line) {
+        return "(a text that repeats our credentials)".to_owned();
+    }
+    line.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 /// The body to its end or to the end of a line, if that comes soon enough.

@@ -13,6 +13,10 @@ const NAME_MAX: usize = 255;
 /// path (`PATH_MAX`, limits.h); the rest is left for the mount point in front of it.
 const PATH_MAX: usize = 3840;
 
+/// The most segments of a path. A walk holds a directory open for each, and a process may have few
+/// descriptors (1,024 is common).
+pub const DEEPEST: usize = 64;
+
 /// A Consul key prefix that is safe to ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Prefix(String);
@@ -71,7 +75,7 @@ pub enum Unsafe {
     Backslash,
     /// U+FFFD: the key was not UTF-8, Consul's JSON lost the bytes, two keys may look the same.
     NotUtf8,
-    /// A segment above 255 bytes or a path above 3,840 bytes.
+    /// A segment above 255 bytes, or a path above 3,840 bytes or 64 segments.
     TooLong,
     /// Both `a` and `a/b` exist: the directory wins.
     Shadowed,
@@ -136,7 +140,7 @@ impl fmt::Display for Prefix {
 
 /// The first reason, if any, why `path` (without a trailing `/`) may not be a file name.
 fn check(path: &str) -> Option<Unsafe> {
-    if path.len() > PATH_MAX {
+    if path.len() > PATH_MAX || path.split('/').count() > DEEPEST {
         return Some(Unsafe::TooLong);
     }
     if path.chars().any(char::is_control) {

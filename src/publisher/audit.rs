@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::fs::{self, FileType};
 use sha2::{Digest as _, Sha256};
 
-use super::volume::{self, MANIFEST, entries, open_directory, open_file};
+use super::volume::{self, MANIFEST, all_entries, open_directory, open_file};
+use crate::model::key::DEEPEST;
 use crate::model::plan::TreeDigest;
 use crate::model::snapshot::Digest;
 
@@ -26,12 +27,22 @@ pub enum Damage {
 /// Reads the whole generation below `root` and compares it with `expected`.
 pub fn audit(root: BorrowedFd<'_>, expected: &Digest) -> Result<(), Damage> {
     let mut found = TreeDigest::default();
-    walk(root, "", &mut found)?;
+    walk(root, "", 0, &mut found)?;
     if found.finish() == *expected { Ok(()) } else { Err(Damage::Content) }
 }
 
-fn walk(at: BorrowedFd<'_>, path: &str, found: &mut TreeDigest) -> Result<(), Damage> {
-    for (name, kind) in entries(at).map_err(|_| Damage::Unreadable)? {
+fn walk(
+    at: BorrowedFd<'_>,
+    path: &str,
+    depth: usize,
+    found: &mut TreeDigest,
+) -> Result<(), Damage> {
+    if depth > DEEPEST {
+        return Err(Damage::Content);
+    }
+    for (name, kind) in all_entries(at).map_err(|_| Damage::Unreadable)? {
+        // All names of ours are UTF-8.
+        let name = name.into_string().map_err(|_| Damage::Content)?;
         let child = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
         match kind {
             FileType::RegularFile if child == MANIFEST => {}
@@ -39,7 +50,7 @@ fn walk(at: BorrowedFd<'_>, path: &str, found: &mut TreeDigest) -> Result<(), Da
             FileType::Directory => {
                 found.directory(&child);
                 let fd = open_directory(at, &name).map_err(|_| Damage::Unreadable)?;
-                walk(fd.as_fd(), &child, found)?;
+                walk(fd.as_fd(), &child, depth + 1, found)?;
             }
             _ => return Err(Damage::Kind),
         }

@@ -8,12 +8,11 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{self, AtFlags, FileType, Mode};
-use rustix::io::Errno;
 
 use super::manifest::Manifest;
 use super::tree::Tree;
 use super::volume::{
-    self, DATA, DATA_TMP, Error, LINK_TMP, MANIFEST, Result, Step, Volume, is_generation,
+    self, DATA, DATA_TMP, Error, LINK_TMP, MANIFEST, Result, Step, Volume, is_generation, remove,
     remove_tree, unlink, write_new,
 };
 use crate::model::plan::{File, Plan};
@@ -62,16 +61,10 @@ pub fn build(
 
 /// Points `..data` at the generation `name`: the moment at which everybody sees it.
 pub fn swap(volume: &Volume, name: &str) -> Result<()> {
-    unlink(&volume.live, DATA_TMP)?;
+    // Names with two dots are ours, whatever somebody has made of them.
+    remove(volume.live.as_fd(), DATA_TMP)?;
     fs::symlinkat(name, &volume.live, DATA_TMP).step("symlink ..data_tmp")?;
-    match fs::renameat(&volume.live, DATA_TMP, &volume.live, DATA) {
-        // Somebody has put a directory there. Names with two dots are ours.
-        Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => {
-            remove_tree(volume.live.as_fd(), DATA)?;
-            fs::renameat(&volume.live, DATA_TMP, &volume.live, DATA).step("rename to ..data")
-        }
-        other => other.step("rename to ..data"),
-    }
+    volume::replace(volume.live.as_fd(), DATA_TMP, DATA).step("rename to ..data")
 }
 
 /// Makes the visible names agree with the generation: new ones after the swap, so that no name ever
@@ -133,13 +126,14 @@ pub fn top_names(generation: &Generation) -> Result<Vec<String>> {
 pub fn sweep(volume: &Volume, kept: &[String]) -> Result<()> {
     let current = volume.current()?;
     let mut outcome = Ok(());
-    for (name, kind) in volume::entries(volume.live.as_fd())? {
+    for (name, _) in volume::entries(volume.live.as_fd())? {
         let stays = kept.contains(&name) || current.as_deref() == Some(&*name);
-        if kind == FileType::Directory && is_generation(&name) && !stays {
+        if is_generation(&name) && !stays {
             outcome = outcome.and(remove_tree(volume.live.as_fd(), &name));
         }
     }
-    outcome.and(unlink(&volume.live, DATA_TMP)).and(unlink(&volume.live, LINK_TMP))
+    let removed = |name| remove(volume.live.as_fd(), name);
+    outcome.and(removed(DATA_TMP)).and(removed(LINK_TMP))
 }
 
 /// Refuses a generation that would not fit, before anything is written: a volume filled to its brim

@@ -181,10 +181,10 @@ fn add_accepts(source: &mut Source, name: &str, accepted: &[Accepted]) -> bool {
 /// Records a person's acceptance of the content with this digest (or these first digits of it, eight
 /// at least), for one source or for whichever holds it: a file that the publisher finds, and removes
 /// once the content is published.
-pub fn accept(volume: &std::path::Path, digest: &str, source: Option<&str>) -> std::io::Result<()> {
+pub fn accept(volume: &std::path::Path, digest: &str, source: Option<&str>) -> volume::Result<()> {
     let only = source.map(|name| format!("@{name}")).unwrap_or_default();
     let name = format!("{ACCEPT}{}{only}", digest.to_ascii_lowercase());
-    std::fs::write(volume.join(".seedcar").join(name), b"")
+    volume::mark_own(volume, &name)
 }
 
 /// Whether this can be a digest or the first digits of one.

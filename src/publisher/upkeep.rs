@@ -48,6 +48,8 @@ impl Publisher {
 
     /// Compares the volume with what was published and puts it back where it differs.
     pub(super) fn audit(&mut self) {
+        // A neighbour may have left something, too.
+        self.littered = true;
         let Some(current) = &self.current else { return };
         let points_here =
             matches!(self.volume.current(), Ok(Some(name)) if name == current.generation.name);

@@ -3,11 +3,14 @@
 //! Everything goes through directory handles opened once, name by name and without following links,
 //! so that no key and no neighbour in the pod can lead a write out of the volume.
 
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+
+use crate::model::key::DEEPEST;
 
 /// Our own directory of the volume.
 const OWN: &str = ".seedcar";
@@ -19,6 +22,10 @@ pub const DATA_TMP: &str = "..data_tmp";
 pub const LINK_TMP: &str = "..link_tmp";
 /// The description inside each generation.
 pub const MANIFEST: &str = "..manifest.json";
+
+/// What is being removed and was too deep to be removed in place. It looks like a generation, so that
+/// what a killed process leaves of it is swept.
+const DEEP: &str = "..2deep.";
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -126,13 +133,7 @@ impl Volume {
         let root = fs::openat(CWD, path, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty())
             .map_err(|errno| Error::Missing(path.to_owned(), errno))?;
         let own = make_directory(&root, OWN, path)?;
-        let lock = fs::openat(
-            &own,
-            "lock",
-            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::from_raw_mode(0o600),
-        )
-        .step("open .seedcar/lock")?;
+        let lock = open_lock(&own)?;
         match fs::flock(&lock, fs::FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => return Err(Error::Locked(path.to_owned())),
             other => other.step("lock .seedcar/lock")?,
@@ -159,9 +160,9 @@ impl Volume {
     /// Replaces a file of `.seedcar/` in one rename.
     pub fn write_own(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let temporary = format!(".{name}.tmp");
-        unlink(&self.own, &temporary)?;
+        remove(self.own.as_fd(), &temporary)?;
         write_new(&self.own, &temporary, bytes, 0o644)?;
-        fs::renameat(&self.own, &temporary, &self.own, name).step("rename in .seedcar")
+        replace(self.own.as_fd(), &temporary, name).step("rename in .seedcar")
     }
 
     /// Reads a file of `.seedcar/`, if it is there and small.
@@ -176,17 +177,40 @@ impl Volume {
         if read_link(&self.live, link)?.as_deref() == Some(target) {
             return Ok(());
         }
-        unlink(&self.live, LINK_TMP)?;
+        remove(self.live.as_fd(), LINK_TMP)?;
         fs::symlinkat(target, &self.live, LINK_TMP).step("symlink a key's name")?;
         let renamed = fs::renameat(&self.live, LINK_TMP, &self.live, link);
         if renamed.is_err() {
-            unlink(&self.live, LINK_TMP)?;
+            remove(self.live.as_fd(), LINK_TMP)?;
         }
         match renamed {
             Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => Err(Error::Blocked),
             other => other.step("rename to a key's name"),
         }
     }
+}
+
+/// Opens the lock file. A link or a directory in its place is nobody's lock.
+fn open_lock(own: &OwnedFd) -> Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = || fs::openat(own, "lock", flags, Mode::from_raw_mode(0o600));
+    let opened = match open() {
+        Err(Errno::LOOP | Errno::ISDIR) => {
+            remove(own.as_fd(), "lock")?;
+            open()
+        }
+        other => other,
+    };
+    opened.step("open .seedcar/lock")
+}
+
+/// Makes an empty file in the `.seedcar/` of a volume that another process works on.
+pub fn mark_own(volume: &Path, name: &str) -> Result<()> {
+    let root = fs::openat(CWD, volume, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty())
+        .map_err(|errno| Error::Missing(volume.to_owned(), errno))?;
+    let own = open_directory(&root, ".seedcar").step("open .seedcar")?;
+    remove(own.as_fd(), name)?;
+    write_new(&own, name, b"", 0o644)
 }
 
 /// Makes `name` with mode 0755 where it is missing and opens it. Refuses one of another owner: it
@@ -271,35 +295,84 @@ pub fn unlink(at: impl AsFd, name: &str) -> Result<()> {
     }
 }
 
-/// Removes a directory and all below it, following nothing. What is not there is gone.
-pub fn remove_tree(at: BorrowedFd<'_>, name: &str) -> Result<()> {
-    let fd = match open_directory(at, name) {
-        Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::NOTDIR | Errno::LOOP) => return unlink(at, name),
-        other => other.step("open a directory to remove it")?,
-    };
-    for (child, kind) in entries(fd.as_fd())? {
-        match kind {
-            FileType::Directory => remove_tree(fd.as_fd(), &child)?,
-            _ => unlink(&fd, &child)?,
-        }
-    }
-    match fs::unlinkat(at, name, AtFlags::REMOVEDIR) {
+/// Removes a name of ours, whatever somebody has made of it; it is fine if it is not there.
+pub fn remove(at: BorrowedFd<'_>, name: &str) -> Result<()> {
+    match fs::unlinkat(at, name, AtFlags::empty()) {
         Err(Errno::NOENT) => Ok(()),
-        other => other.step("remove a directory"),
+        Err(Errno::ISDIR) => remove_tree(at, name),
+        other => other.step("unlink"),
     }
 }
 
-/// The names in a directory with their kinds, `.` and `..` aside. Names that are not UTF-8 are not
-/// ours and are left out.
+/// Renames to a name of ours, whatever somebody has put there.
+pub fn replace(at: BorrowedFd<'_>, from: &str, to: &str) -> rustix::io::Result<()> {
+    match fs::renameat(at, from, at, to) {
+        Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => {
+            remove_tree(at, to).map_err(|_| Errno::NOTEMPTY)?;
+            fs::renameat(at, from, at, to)
+        }
+        other => other,
+    }
+}
+
+/// Removes a directory and all below it, following nothing. What is not there is gone.
+pub fn remove_tree(at: BorrowedFd<'_>, name: &str) -> Result<()> {
+    // What is deeper than any tree of ours is brought up first: each level takes a descriptor.
+    let mut waiting = vec![CString::new(name).map_err(|_| Error::Io("remove", Errno::INVAL))?];
+    while let Some(next) = waiting.pop() {
+        remove_below(at, at, &next, 0, &mut waiting)?;
+    }
+    Ok(())
+}
+
+fn remove_below(
+    top: BorrowedFd<'_>,
+    at: BorrowedFd<'_>,
+    name: &CStr,
+    depth: usize,
+    waiting: &mut Vec<CString>,
+) -> Result<()> {
+    let gone = |removed: rustix::io::Result<()>| match removed {
+        Err(Errno::NOENT) => Ok(()),
+        other => other.step("remove a directory"),
+    };
+    let fd = match fs::openat(at, name, DIRECTORY, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            return gone(fs::unlinkat(at, name, AtFlags::empty()));
+        }
+        other => other.step("open a directory to remove it")?,
+    };
+    for (child, kind) in all_entries(fd.as_fd())? {
+        match kind {
+            FileType::Directory if depth < DEEPEST => {
+                remove_below(top, fd.as_fd(), &child, depth + 1, waiting)?;
+            }
+            FileType::Directory => {
+                let up = format!("{DEEP}{}.{}", fastrand::u64(..), waiting.len());
+                let up = CString::new(up).map_err(|_| Error::Io("remove", Errno::INVAL))?;
+                gone(fs::renameat(&fd, &*child, top, &*up))?;
+                waiting.push(up);
+            }
+            _ => gone(fs::unlinkat(&fd, &*child, AtFlags::empty()))?,
+        }
+    }
+    gone(fs::unlinkat(at, name, AtFlags::REMOVEDIR))
+}
+
+/// Those of the names in a directory that are UTF-8, as ours are.
 pub fn entries(fd: BorrowedFd<'_>) -> Result<Vec<(String, FileType)>> {
+    let all = all_entries(fd)?.into_iter();
+    Ok(all.filter_map(|(name, kind)| Some((name.into_string().ok()?, kind))).collect())
+}
+
+/// All names in a directory with their kinds, `.` and `..` aside.
+pub fn all_entries(fd: BorrowedFd<'_>) -> Result<Vec<(CString, FileType)>> {
     let mut found = Vec::new();
     for entry in Dir::read_from(fd).step("list a directory")? {
         let entry = entry.step("list a directory")?;
-        let Ok(name) = entry.file_name().to_str() else {
-            continue;
-        };
-        if name == "." || name == ".." {
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
             continue;
         }
         let kind = match entry.file_type() {

@@ -1,0 +1,34 @@
+//! What a process takes, as the kernel counts it.
+
+/// Figures of `/proc/PID/status`, in KiB.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// All resident pages.
+    pub resident: u64,
+    /// Those that no file is behind: heap and stacks.
+    pub anonymous: u64,
+    /// Those of files: the program itself.
+    pub file: u64,
+    /// The most that was ever resident.
+    pub peak: u64,
+}
+
+/// Looks at a process; zeroes once it is gone.
+pub fn of(pid: u32) -> Memory {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    };
+    Memory {
+        resident: field("VmRSS:").unwrap_or(0),
+        anonymous: field("RssAnon:").unwrap_or(0),
+        file: field("RssFile:").unwrap_or(0),
+        peak: field("VmHWM:").unwrap_or(0),
+    }
+}
+
+/// How many descriptors a process has.
+pub fn descriptors(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
