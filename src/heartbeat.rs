@@ -16,8 +16,10 @@ use crate::sys;
 
 /// A found change counts as missed if the watch has not seen its index this long after.
 const MISSED_AFTER: Duration = Duration::from_secs(5);
-/// The least pause before a hold is judged again that may end without a person.
-const RECHECK: Duration = Duration::from_secs(5);
+/// The least pause before a hold is judged again that may end without a person. A restored cluster's
+/// shrunken answer is held for as long as nobody accepts it: that must not cost Consul a read of
+/// everything every few seconds.
+const RECHECK: Duration = Duration::from_secs(60);
 /// A full read with its deadlines, and a slow machine.
 const SLACK: Duration = Duration::from_secs(240);
 
