@@ -33,7 +33,11 @@ fn at_rest_and_at_the_peak() {
     let keys = share(2_000, 10_000) as usize;
     let payload = (keys * (VALUE + 10)) as u64 / 1024;
     fill(&consul, keys, VALUE, b'a');
-    let pod = Pod::new(consul.addr(), "app").arg(&["--heartbeat", "2s", "--backup-delay", "0s"]);
+    // The budget is that of one full read: where there is much to read, the heartbeat's must not fall
+    // on the watch's.
+    let heartbeat = format!("{}s", share(2, 40));
+    let pod = Pod::new(consul.addr(), "app").arg(&["--heartbeat", &heartbeat]);
+    let pod = pod.arg(&["--backup-delay", "0s"]);
     let sidecar = pod.run(&["--seed"]);
     let backed_up = || {
         eventually("it is backed up", LONG, || {

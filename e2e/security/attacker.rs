@@ -177,7 +177,7 @@ fn a_whole_sidecar() {
             pod.read(&format!("..data/{key}")).unwrap_or_default()
                 == value(key, round + 1).as_bytes()
         };
-        KEYS.iter().all(|key| right(key)).then_some(())
+        KEYS.iter().all(right).then_some(())
     });
     sidecar.until("and backed up", |s| s.backup.as_ref().map(|b| &b.digest) == s.digest.as_ref());
     tally.check(outside.changes().is_empty(), || format!("{:?}", outside.changes()));
