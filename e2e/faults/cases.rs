@@ -232,7 +232,7 @@ fn refused(elsewhere: SocketAddr) -> Vec<Case> {
     cases.push(Case::new(
         "400 with the request",
         echo,
-        Shows::Failed("bad_request", "***"),
+        Shows::Failed("bad_request", "repeats our credentials"),
         Pace::Lasting,
     ));
     let gone = Fault::edited(|_, answer| (answer.status, answer.body) = (404, Vec::new()));
