@@ -40,6 +40,12 @@ pub const PROOFS: &[Proof] = &[
         promise: "P8",
         test: "simulate::seeds",
         shows: "no confirmation speaks of content that was not Consul's since it was asked",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P8",
+        test: "simulate::what_a_lagging_server_brings_is_not_current",
+        shows: "the same in a storm of changes, where any server may carry the body",
         mutants: &["fetched-is-current"],
     },
     Proof {
@@ -199,6 +205,23 @@ fn seeds() {
     ));
     for (seed, ended) in all {
         tally.check(ended.violations.is_empty(), || format!("SEED={seed}: {:?}", ended.violations));
+    }
+    tally.finish();
+}
+
+/// A storm of changes under the doorbell, with servers that lag behind the leader.
+#[test]
+fn what_a_lagging_server_brings_is_not_current() {
+    let mut tally = Tally::of("simulate::what_a_lagging_server_brings_is_not_current");
+    for seed in 0..20 {
+        let mut world = World::new(seed, 1, 20, 70_000);
+        let until = world.env.now + Duration::from_secs(20);
+        world.env.consul.lie = consul::Lie::Lagging;
+        world.env.at(world.env.now, Event::Write(Duration::from_millis(30), until));
+        trouble::Trouble::Start.strike(&mut world);
+        world.run_until(until);
+        let violations = std::mem::take(&mut world.env.oracle.violations);
+        tally.check(violations.is_empty(), || format!("SEED={seed}: {violations:?}"));
     }
     tally.finish();
 }
