@@ -208,8 +208,8 @@ impl Board {
     }
 
     /// Records a mechanism's success.
-    pub fn went_well(&self, source: usize, who: Mechanism, now: Moment, next: Option<Moment>) {
-        self.update(|state| state.sources[source].health_mut(who).ok(now, next));
+    pub fn went_well(&self, source: usize, who: Mechanism, now: Moment) {
+        self.update(|state| state.sources[source].health_mut(who).ok(now));
     }
 
     /// Records a mechanism's failure. True if it was up until now: worth a log line.
@@ -284,12 +284,12 @@ impl Source {
 // === impl Health ===
 
 impl Health {
-    fn ok(&mut self, now: Moment, next: Option<Moment>) {
+    fn ok(&mut self, now: Moment) {
         if !self.up {
             (self.up, self.since) = (true, now);
         }
         self.last_ok = Some(now);
-        self.next = next;
+        self.next = None;
     }
 
     fn bad(&mut self, failure: Failure, next: Option<Moment>) -> bool {

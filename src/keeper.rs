@@ -277,7 +277,7 @@ impl Keeper<'_> {
     }
 
     fn well(&self, at: usize) {
-        self.board.went_well(at, Mechanism::Backup, sys::now(), None);
+        self.board.went_well(at, Mechanism::Backup, sys::now());
     }
 
     fn failed(&mut self, at: usize, error: &Error) {

@@ -209,7 +209,7 @@ impl Source {
             let health = s.sources[self.at].health(how);
             !health.up && health.last_error.is_some()
         });
-        self.board.went_well(self.at, how, now, None);
+        self.board.went_well(self.at, how, now);
         if was_down {
             tracing::info!(
                 event = "consul_recovered",
