@@ -27,14 +27,18 @@ impl Memory {
         Self { snapshot: play.cluster.snapshot(), mark }
     }
 
-    /// While every question is blocked: one that comes right after a restore waits at an index that
-    /// is too high, for as long as it asked to.
     fn restore(&self, play: &Play<'_>, writer: &mut Writer) {
-        throughout("every question is blocked", A_WHILE, || true);
         writer.rewind(self.mark.clone());
-        play.cluster.restore(&self.snapshot);
-        play.fault();
+        restore(play, &self.snapshot);
     }
+}
+
+/// While every question is blocked: one that comes right after a restore waits at an index that is
+/// too high, for as long as it asked to. Between a change and the next question is a pause.
+fn restore(play: &Play<'_>, snapshot: &[u8]) {
+    throughout("every question is blocked", A_WHILE, || true);
+    play.cluster.restore(snapshot);
+    play.fault();
 }
 
 #[test]
@@ -64,8 +68,7 @@ fn a_restored_snapshot_is_seen_at_once() {
 fn restored_to_little(play: &Play<'_>, blank: &[u8]) {
     let mut writer = play.halt();
     let full = Memory::of(play, &mut writer);
-    play.cluster.restore(blank);
-    play.fault();
+    restore(play, blank);
     all_held(play);
     full.restore(play, &mut writer);
     play.heals_halted(&writer, AT_ONCE);
