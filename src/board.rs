@@ -244,10 +244,7 @@ impl Source {
 
     /// What a new answer is measured against: the published content, else the newest backup.
     pub fn baseline(&self) -> Option<Baseline> {
-        let published = self.published.as_ref();
-        published
-            .map(|p| Baseline { digest: p.digest, keys: p.keys, index: p.index })
-            .or(self.backup_baseline)
+        self.published.as_ref().map(Published::baseline).or(self.backup_baseline)
     }
 
     /// Whether a person has accepted this content.

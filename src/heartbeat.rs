@@ -9,6 +9,7 @@ use crate::consul::Client;
 use crate::metrics::Id;
 use crate::model::confirmation::Mechanism;
 use crate::model::follow::Offered;
+use crate::model::moment::Moment;
 use crate::model::pace::Backoff;
 use crate::supervise::Pulse;
 use crate::sync::Source;
@@ -69,11 +70,7 @@ impl Heartbeat {
                 if offered == Offered::Changed {
                     self.count_missed(listed.reading.snapshot.index()).await;
                 }
-                let pause = next_pause(self.interval, fastrand::f64());
-                match offered {
-                    Offered::Held(Some(due)) => pause.min(due.since(sys::now()).max(RECHECK)),
-                    _ => pause,
-                }
+                next_pause(self.interval, offered, sys::now(), fastrand::f64())
             }
             Err(error) => {
                 let pause = backoff.fail(error.trouble(), fastrand::f64());
@@ -121,7 +118,11 @@ pub fn first_pause(interval: Duration, watched: bool, dice: f64) -> Duration {
     if watched { pause } else { pause.min(Duration::from_secs(1)) }
 }
 
-/// The pause before the next beat: a tenth up or down.
-pub fn next_pause(interval: Duration, dice: f64) -> Duration {
-    interval.mul_f64(0.9 + 0.2 * dice)
+/// The pause before the next beat: a tenth up or down, and shorter for a hold that may end by itself.
+pub fn next_pause(interval: Duration, offered: Offered, now: Moment, dice: f64) -> Duration {
+    let pause = interval.mul_f64(0.9 + 0.2 * dice);
+    match offered {
+        Offered::Held(Some(due)) => pause.min(due.since(now).max(RECHECK)),
+        _ => pause,
+    }
 }

@@ -36,7 +36,7 @@ use crate::supervise::Pulse;
 use crate::sys;
 
 use generation::{Changes, Generation};
-use pending::Pending;
+use pending::{Pending, Taken};
 use persist::Persist;
 use volume::{Error, Volume};
 
@@ -58,7 +58,8 @@ pub struct Setup {
     pub path: PathBuf,
     /// Names and prefixes of the sources, in layer order.
     pub sources: Vec<(String, Prefix)>,
-    /// Rung when a person has accepted a held answer, so that it is asked for again.
+    /// Rung to have everything read again: a person has accepted a held answer, or what an answer was
+    /// judged against has changed.
     pub pokes: Vec<Arc<Notify>>,
 }
 
@@ -201,10 +202,19 @@ impl Publisher {
     }
 
     fn take(&mut self, source: usize, offer: Offer) {
-        if self.pending.take(source, offer, &self.board) {
-            let blocked = self.blocked.clone();
-            self.board.update(|state| state.volume_error = blocked);
+        match self.pending.take(source, offer, &self.board) {
+            Taken::Kept => {}
+            Taken::Outdates => {
+                let blocked = self.blocked.clone();
+                self.board.update(|state| state.volume_error = blocked);
+            }
+            Taken::Outgrown => self.ask_again(),
         }
+    }
+
+    /// Has everything read and judged anew.
+    fn ask_again(&self) {
+        self.setup.pokes.iter().for_each(|poke| poke.notify_one());
     }
 
     fn publish(&mut self, now: Moment) {

@@ -15,7 +15,7 @@ use crate::metrics::{Id, Metrics};
 use crate::model::confirmation::{Confirmation, Mechanism};
 use crate::model::follow::{Ask, Offered};
 use crate::model::full_read::FullRead;
-use crate::model::guard::{Candidate, Hold, Policy, Verdict, judge};
+use crate::model::guard::{Baseline, Candidate, Hold, Policy, Verdict, judge};
 use crate::model::key::Prefix;
 use crate::model::moment::Moment;
 use crate::model::offer::{Content, Offer};
@@ -147,8 +147,8 @@ impl Source {
             return Weighed::Settled(Offered::Same);
         }
         match self.judge(reading, None, now) {
-            Verdict::Confirm(hold) => Weighed::Doubted(hold),
-            verdict => Weighed::Settled(self.carry_out(verdict, reading, how)),
+            (Verdict::Confirm(hold), _) => Weighed::Doubted(hold),
+            judged => Weighed::Settled(self.carry_out(judged, reading, how)),
         }
     }
 
@@ -161,13 +161,19 @@ impl Source {
         how: Mechanism,
         now: Moment,
     ) -> Offered {
-        let verdict = evidence.map_or(Verdict::Hold(hold), |e| self.judge(reading, Some(e), now));
-        self.carry_out(verdict, reading, how)
+        let held = (Verdict::Hold(hold), None);
+        let judged = evidence.map_or(held, |e| self.judge(reading, Some(e), now));
+        self.carry_out(judged, reading, how)
     }
 
-    fn carry_out(&self, verdict: Verdict, reading: &Reading, how: Mechanism) -> Offered {
+    fn carry_out(
+        &self,
+        (verdict, against): (Verdict, Option<Baseline>),
+        reading: &Reading,
+        how: Mechanism,
+    ) -> Offered {
         let offered = match verdict {
-            Verdict::Accept => self.accept(reading, how),
+            Verdict::Accept => self.accept(reading, how, against),
             Verdict::Hold(hold) | Verdict::Confirm(hold) => {
                 self.hold(hold, Some(reading.marks()), how)
             }
@@ -225,14 +231,20 @@ impl Source {
         self.board.confirm(self.at, confirmation)
     }
 
-    fn judge(&self, reading: &Reading, evidence: Option<&Candidate>, now: Moment) -> Verdict {
+    /// The verdict, and what it was measured against.
+    fn judge(
+        &self,
+        reading: &Reading,
+        evidence: Option<&Candidate>,
+        now: Moment,
+    ) -> (Verdict, Option<Baseline>) {
         let candidate = Candidate::from(reading);
         self.board.read(|state| {
             let source = &state.sources[self.at];
             let accepted = source.accepts(&candidate.digest);
             let (baseline, before) = (source.baseline(), source.hold);
-            let (baseline, before) = (baseline.as_ref(), before.as_ref());
-            judge(&self.policy, baseline, &candidate, accepted, before, evidence, now)
+            let (against, before) = (baseline.as_ref(), before.as_ref());
+            (judge(&self.policy, against, &candidate, accepted, before, evidence, now), baseline)
         })
     }
 
@@ -244,9 +256,9 @@ impl Source {
         may_read.then(|| Candidate::from(&confirming.reading))
     }
 
-    fn accept(&self, reading: &Reading, how: Mechanism) -> Offered {
+    fn accept(&self, reading: &Reading, how: Mechanism, against: Option<Baseline>) -> Offered {
         self.note_going_back(reading.snapshot.index(), how);
-        let content = Content::from_reading(reading, how);
+        let content = Content::from_reading(reading, how, against);
         let confirmed = content.confirmation();
         self.note_way_back(reading);
         let known = confirmed

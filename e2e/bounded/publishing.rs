@@ -35,6 +35,7 @@ fn content(round: u64) -> Content {
         marks: Marks { sent: now, answered: now, index: round },
         date: 1_700_000_000,
         how: Mechanism::Watch,
+        judged: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use seedcar::model::confirmation::{Confirmation, Origin, Published};
+use seedcar::model::confirmation::{Confirmation, Mechanism, Origin, Published};
 use seedcar::model::guard::PROBATION;
 use seedcar::model::moment::Moment;
 use seedcar::model::offer::Content;
@@ -26,6 +26,8 @@ pub struct Oracle {
     shown: Vec<Digest>,
     first_offered: HashMap<(usize, Digest), Moment>,
     accepted: HashSet<Digest>,
+    /// Until when Consul's index was wrong.
+    lied_until: Option<Moment>,
     requests: HashMap<usize, VecDeque<Moment>>,
     /// The most requests of one pod in a window.
     pub busiest: usize,
@@ -116,8 +118,20 @@ impl Oracle {
         });
     }
 
-    /// A pod says that this content is Consul's, and was when it asked.
+    /// From `now` on Consul's index is wrong, or right again.
+    pub fn lies(&mut self, wrong: bool, now: Moment) {
+        let lied = self.lied_until == Some(Moment(u64::MAX));
+        if wrong || lied {
+            self.lied_until = Some(if wrong { Moment(u64::MAX) } else { now });
+        }
+    }
+
+    /// A pod says that this content is Consul's, and was when it asked. The watch goes by the index: a
+    /// wrong one that is by chance that of older content deceives it until the next heartbeat.
     pub fn confirmed(&mut self, said: &Confirmation, now: Moment) {
+        if said.how == Mechanism::Watch && self.lied_until.is_some_and(|until| said.when <= until) {
+            return;
+        }
         let spans = self.current.get(&said.digest).map(Vec::as_slice).unwrap_or_default();
         let held = spans.iter().any(|(from, to)| *from <= now && *to >= said.when);
         self.check(held, || format!("confirmed {said:?}, which Consul did not hold since then"));

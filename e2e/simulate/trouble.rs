@@ -110,7 +110,7 @@ impl Trouble {
                 env.deliver_all(lost);
             }
             Self::Mood(mood) => env.consul.mood = mood,
-            Self::Lie(lie) => env.consul.lie = lie,
+            Self::Lie(lie) => env.lie(lie),
             Self::Rights(rights) => env.grant(rights),
             Self::Stop => {
                 let returned = env.consul.abandon(env.now);

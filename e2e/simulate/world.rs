@@ -10,9 +10,9 @@ use seedcar::consul::error::Error;
 use seedcar::demo::kv::{Kv, Put};
 use seedcar::model::moment::Moment;
 
-use super::consul::{Answer, Consul, Delivery, PREFIX, Question, Request, Rights, WAIT};
+use super::consul::{Answer, Consul, Delivery, Lie, PREFIX, Question, Request, Rights, WAIT};
 use super::oracle::Oracle;
-use super::pod::{Address, Pod, Wake};
+use super::pod::{Address, INTERVAL, Pod, Wake};
 use super::trouble::Trouble;
 
 /// When every simulation begins: long after the machine was started.
@@ -232,10 +232,17 @@ impl Env {
 
     /// The token may see other things from now on.
     pub fn grant(&mut self, rights: Rights) {
-        // A query that is being held goes on under the rights that it began with.
-        self.recent.push((self.consul.rights, self.now + WAIT * 2));
+        // A query that is being held goes on under the rights that it began with; and the doorbell
+        // takes what that brought for current until the next heartbeat, because no index moves.
+        self.recent.push((self.consul.rights, self.now + INTERVAL * 11 / 10 + WAIT * 2));
         self.consul.rights = rights;
         self.judge_view();
+    }
+
+    /// Consul begins to lie about its index, or ends.
+    pub fn lie(&mut self, lie: Lie) {
+        self.consul.lie = lie;
+        self.oracle.lies(matches!(lie, Lie::Zero | Lie::Lower | Lie::Huge), self.now);
     }
 
     fn judge_view(&mut self) {

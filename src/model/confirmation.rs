@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::guard::Baseline;
 use super::moment::Moment;
 use super::reading::Marks;
 use super::snapshot::{Digest, Snapshot};
@@ -71,6 +72,15 @@ pub struct Published {
     pub date: i64,
     /// When it became visible.
     pub at: Moment,
+}
+
+// === impl Published ===
+
+impl Published {
+    /// What a new answer is measured against.
+    pub fn baseline(&self) -> Baseline {
+        Baseline { digest: self.digest, keys: self.keys, index: self.index }
+    }
 }
 
 // === impl Origin ===

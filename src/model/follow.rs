@@ -103,6 +103,9 @@ pub struct Follow {
     body: u64,
     bell: Option<(u64, u64)>,
     recheck: Option<Moment>,
+    /// A read of everything is owed: somebody asked for one, or names differ. The doorbell's word that
+    /// nothing has changed does not stand in for it.
+    owed: bool,
     /// How many blocking answers in a row could not be believed.
     odd: u32,
     backoff: Backoff,
@@ -136,6 +139,7 @@ impl Follow {
             body: 0,
             bell: None,
             recheck: None,
+            owed: false,
             odd: 0,
             backoff: Backoff::default(),
             changed: Bucket::new(2, Duration::from_millis(100)),
@@ -156,7 +160,7 @@ impl Follow {
         if !pause.is_zero() {
             return Ask::Pause(pause);
         }
-        if self.recheck.is_some_and(|at| now >= at) {
+        if self.recheck.take_if(|at| now >= *at).is_some() {
             self.reread();
         }
         match self.state {
@@ -204,7 +208,7 @@ impl Follow {
                 Turn::Quiet | Turn::News => self.reread(),
                 odd => return self.distrust(odd, dice),
             },
-            State::Recover if answer.index == self.cursor && known => {
+            State::Recover if answer.index == self.cursor && known && !self.owed => {
                 if answer.found && !names_differ {
                     self.to(State::Ring);
                     return Use::Confirm;
@@ -245,10 +249,10 @@ impl Follow {
         self.to(if by_bell { State::Recover } else { State::Read });
     }
 
-    /// Reads everything next, without a pause.
+    /// Reads everything next, without a pause; also where the next question fails first.
     pub fn reread(&mut self) {
         self.pause = Duration::ZERO;
-        self.recheck = None;
+        self.owed = true;
         self.to(State::Read);
     }
 
@@ -264,6 +268,7 @@ impl Follow {
     fn adopt_full(&mut self, answer: Full) -> Use {
         self.cursor = usable(answer.index);
         self.body = answer.size;
+        self.owed = false;
         self.to(match self.bell {
             _ if answer.size <= DOORBELL_ABOVE => State::Block,
             None => State::Learn,
@@ -310,7 +315,8 @@ impl Follow {
     /// instant. It doubles while every answer is odd: a proxy that spoils the index would be asked for
     /// everything several times a second, for ever.
     fn distrust(&mut self, odd: Turn, dice: f64) -> Use {
-        self.reread();
+        self.pause = Duration::ZERO;
+        self.to(State::Read);
         if odd == Turn::Early || odd == Turn::Back {
             let pause = Duration::from_millis(50) + Duration::from_millis(450).mul_f64(dice);
             self.pause = DISTRUST.min(pause * (1 << self.odd.min(16)));

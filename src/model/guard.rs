@@ -150,6 +150,20 @@ impl From<&Reading> for Candidate {
     }
 }
 
+// === impl Baseline ===
+
+impl Baseline {
+    /// Whether an answer accepted against `judged` might not have been against this one. Publishing
+    /// takes a while, and what came meanwhile was measured against the content before: keys that both
+    /// gained and lost in that time would go uncounted.
+    pub fn outgrows(&self, judged: Option<&Baseline>, keys: usize, index: u64) -> bool {
+        let (keys_then, index_then) = judged.map_or((0, 0), |b| (b.keys, b.index));
+        let loses_more = keys < self.keys && self.keys > keys_then;
+        let goes_back = index < self.index && self.index > index_then;
+        loses_more || goes_back
+    }
+}
+
 // === impl Hold ===
 
 impl Hold {
@@ -360,6 +374,18 @@ mod tests {
         }
         let shrunken = Candidate { index: 99, ..candidate(3) };
         assert_eq!(reason(Some(&b), &shrunken), Some(Reason::Shrunken), "that takes a person");
+    }
+
+    #[test]
+    fn what_is_published_meanwhile_outgrows_a_judgement() {
+        let (then, published) = (baseline(20), Baseline { index: 102, ..baseline(30) });
+        for (keys, index, expected) in [(30, 103, false), (29, 103, true), (30, 101, true)] {
+            assert_eq!(published.outgrows(Some(&then), keys, index), expected, "{keys} at {index}");
+        }
+        assert!(!published.outgrows(Some(&published), 16, 101), "judged against it");
+        let less = Baseline { keys: 15, index: 100, ..then };
+        assert!(!less.outgrows(Some(&then), 10, 99), "that was the harder judgement");
+        assert!(published.outgrows(None, 29, 103));
     }
 
     #[test]

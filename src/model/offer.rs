@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::confirmation::{Confirmation, Mechanism, Origin, Published};
-use super::guard::Hold;
+use super::guard::{Baseline, Hold};
 use super::moment::Moment;
 use super::reading::{Marks, Mode, Reading};
 use super::snapshot::Snapshot;
@@ -32,6 +32,8 @@ pub struct Content {
     pub date: i64,
     /// Who brings it.
     pub how: Mechanism,
+    /// What the guard has measured it against, if there was anything.
+    pub judged: Option<Baseline>,
 }
 
 // === impl Offer ===
@@ -65,8 +67,8 @@ impl Offer {
 // === impl Content ===
 
 impl Content {
-    /// An accepted reading.
-    pub fn from_reading(reading: &Reading, how: Mechanism) -> Self {
+    /// A reading that was accepted against `judged`.
+    pub fn from_reading(reading: &Reading, how: Mechanism, judged: Option<Baseline>) -> Self {
         Self {
             snapshot: reading.snapshot.clone(),
             origin: Origin::Consul,
@@ -74,6 +76,7 @@ impl Content {
             marks: reading.marks(),
             date: reading.date,
             how,
+            judged,
         }
     }
 
@@ -82,7 +85,16 @@ impl Content {
     pub fn from_backup(snapshot: Arc<Snapshot>, confirmed: i64, at: Moment) -> Self {
         let marks = Marks { sent: at, answered: at, index: 0 };
         let (origin, how) = (Origin::Backup, Mechanism::Seed);
-        Self { snapshot, origin, stale: false, marks, date: confirmed, how }
+        Self { snapshot, origin, stale: false, marks, date: confirmed, how, judged: None }
+    }
+
+    /// Whether the guard has to see it again, because `published` came meanwhile. A backup was not
+    /// judged: it gives way to anything, or a person has chosen it.
+    pub fn is_outgrown(&self, published: &Published) -> bool {
+        let (keys, index) = (self.snapshot.keys(), self.snapshot.index());
+        self.origin == Origin::Consul
+            && self.snapshot.digest() != published.digest
+            && published.baseline().outgrows(self.judged.as_ref(), keys, index)
     }
 
     /// How this reads on the board once it is visible.
@@ -125,6 +137,7 @@ mod tests {
             marks: Marks { sent: Moment(sent), answered: Moment(answered), index },
             date: 0,
             how: Mechanism::Watch,
+            judged: None,
         }
     }
 

@@ -15,6 +15,18 @@ const GAP: Duration = Duration::from_millis(100);
 /// stopped: a machine that slept, a volume that hung.
 const LONGEST_GAP: Duration = Duration::from_secs(5);
 
+/// What became of an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It waits to be published, or says nothing new.
+    Kept,
+    /// Consul went back to what is published: what waited is out of date, and the failure to publish
+    /// it is over too.
+    Outdates,
+    /// Judged against less than what is published by now: to be asked for again.
+    Outgrown,
+}
+
 /// A source's part of the next generation, and what is new about it.
 pub type Part = (Arc<Snapshot>, Option<Content>);
 
@@ -35,9 +47,13 @@ impl Pending {
         Self { contents, not_before: Moment::default(), backoff: Backoff::default() }
     }
 
-    /// Takes what a mechanism has put into a source's slot. True when that made what waited out of
-    /// date: Consul went back to what is published, and the failure to publish the other is over too.
-    pub fn take(&mut self, source: usize, offer: Offer, board: &Board) -> bool {
+    /// Takes what a mechanism has put into a source's slot.
+    pub fn take(&mut self, source: usize, offer: Offer, board: &Board) -> Taken {
+        let published = board.read(|s| s.sources[source].published.clone());
+        let is_outgrown = |c: &Content| published.as_ref().is_some_and(|p| c.is_outgrown(p));
+        if offer.content.as_ref().is_some_and(is_outgrown) {
+            return Taken::Outgrown;
+        }
         if let Some(hold) = offer.hold {
             board.update(|state| {
                 let source = &mut state.sources[source];
@@ -45,25 +61,24 @@ impl Pending {
                 source.held_marks = source.held_marks.filter(|_| hold.is_some());
             });
         }
-        let Some(content) = offer.content else { return false };
-        let published = board.read(|s| s.sources[source].published.clone());
+        let Some(content) = offer.content else { return Taken::Kept };
         let newer = |marks: &_| content.marks.supersedes(marks);
         let waiting = self.contents[source].as_ref();
         if published.as_ref().is_some_and(|p| !newer(&p.marks))
             || waiting.is_some_and(|waiting| !newer(&waiting.marks))
         {
-            return false;
+            return Taken::Kept;
         }
         let confirmed = content.confirmation().map(|c| c.digest);
         if confirmed.is_none() || confirmed != published.map(|p| p.digest) {
             self.contents[source] = Some(content);
-            return false;
+            return Taken::Kept;
         }
-        let outdated = self.contents[source].take().is_some();
-        if outdated {
-            self.backoff.reset();
+        if self.contents[source].take().is_none() {
+            return Taken::Kept;
         }
-        outdated
+        self.backoff.reset();
+        Taken::Outdates
     }
 
     /// Something is waiting, and every source has something to show.

@@ -64,7 +64,7 @@ impl Publisher {
         let blocked = self.blocked.clone();
         self.board.update(|state| state.volume_error = blocked);
         if self.board.published(news, name, at) {
-            self.setup.pokes.iter().for_each(|poke| poke.notify_one());
+            self.ask_again();
         }
         for (i, (snapshot, content)) in contents.iter().enumerate() {
             let Some(content) = content else { continue };

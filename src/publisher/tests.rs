@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::confirmation::{Mechanism, Origin};
-use crate::model::guard::{Hold, Reason};
+use crate::model::guard::{Baseline, Hold, Reason};
 use crate::model::key::PrefixRules;
 use crate::model::reading::Marks;
 use crate::model::snapshot::Entry;
@@ -72,6 +72,11 @@ fn content(index: u64, entries: &[(&str, &str)]) -> Content {
         marks: Marks { sent: now, answered: now, index },
         date: 1_700_000_000,
         how: Mechanism::Watch,
+        judged: Some(Baseline {
+            digest: Digest::from_bytes([0; 32]),
+            keys: usize::MAX,
+            index: u64::MAX,
+        }),
     }
 }
 
@@ -312,4 +317,26 @@ fn an_overlapping_older_answer_does_not_replace_a_newer() {
     publisher.take(0, Offer::accept(old));
     assert!(!publisher.pending.is_complete(&publisher.board));
     assert_eq!(rig.read("a").as_deref(), Some("new"));
+}
+
+#[test]
+fn what_was_judged_against_less_than_is_published_is_asked_for_again() {
+    let rig = Rig::new();
+    let poke = Arc::new(Notify::new());
+    let setup = Setup { pokes: vec![poke.clone()], ..rig.setup() };
+    let mut publisher = Publisher::open(setup, rig.board.clone(), Arc::default()).unwrap();
+    let before = Baseline { digest: Digest::from_bytes([0; 32]), keys: 1, index: 4 };
+    let mut less = content(6, &[("a", "2")]);
+    less.judged = Some(before);
+    publisher.take(0, Offer::accept(content(5, &[("a", "1"), ("b", "1")])));
+    publisher.publish(sys::now());
+    publisher.take(0, Offer::accept(less));
+    assert!(!publisher.pending.is_complete(&publisher.board), "b's loss was never judged");
+    assert!(tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        tokio::select! {
+            biased;
+            () = poke.notified() => true,
+            () = std::future::ready(()) => false,
+        }
+    }));
 }

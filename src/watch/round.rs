@@ -35,7 +35,9 @@ impl Round {
             };
             let published = source.published.as_ref()?;
             let fresh = source.confirmed.is_some_and(|c| now.since(c.when) < FRESH);
-            let usable = fresh && published.origin == Origin::Consul && !published.stale;
+            // While an answer is held Consul's index says nothing of what is published.
+            let sound = published.origin == Origin::Consul && !published.stale;
+            let usable = fresh && sound && source.hold.is_none();
             let last = (published.digest, published.marks);
             usable.then_some((published.index, published.bytes, last))
         });
@@ -127,8 +129,9 @@ impl Round {
                 let how = Mechanism::Watch;
                 let confirmation = Confirmation { digest, when: sent, date, how };
                 let stands = source.confirm(confirmation) || is_held(source, &digest);
-                if !stands && is_overtaken(source, &marks) {
-                    // Somebody published something else meanwhile: one of us is wrong.
+                let overtaken = !stands && is_overtaken(source, &marks);
+                if overtaken || is_disputed(source, &digest, &marks) {
+                    // Somebody published or held something else meanwhile: one of us is wrong.
                     self.follow.reread();
                 }
                 count(source, "unchanged");
@@ -156,6 +159,16 @@ fn is_held(source: &Source, digest: &Digest) -> bool {
     hold.is_some_and(|hold| hold.digest == Some(*digest))
 }
 
+/// Whether the heartbeat has refused other content since this was read. One of the two is out of
+/// date, and a hold that is over must not stay until the next heartbeat.
+fn is_disputed(source: &Source, digest: &Digest, last: &Marks) -> bool {
+    source.board.read(|state| {
+        let source = &state.sources[source.at];
+        let other = source.hold.and_then(|hold| hold.digest).is_some_and(|held| held != *digest);
+        other && source.held_marks.is_some_and(|held| held.answered > last.answered)
+    })
+}
+
 /// Whether something newer is published than what was read last. If not, that is still on its way.
 fn is_overtaken(source: &Source, last: &Marks) -> bool {
     source.board.read(|state| {
@@ -166,4 +179,91 @@ fn is_overtaken(source: &Source, last: &Marks) -> bool {
 
 fn count(source: &Source, result: &str) {
     source.metrics.count(Id::WatchRequests, &[&source.name, result]);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::board::Board;
+    use crate::consul::wire::Caps;
+    use crate::model::guard::{Hold, Policy, Reason};
+    use crate::model::key::{Prefix, PrefixRules};
+    use crate::model::offer::Content;
+    use crate::model::reading::Mode;
+    use crate::model::snapshot::Snapshot;
+    use crate::publisher::Inbox;
+
+    const WAIT: Duration = Duration::from_secs(30);
+    const NOW: Moment = Moment(1_000_000_000_000);
+
+    /// A source whose published content was confirmed at `NOW`.
+    fn source() -> Source {
+        let board = Arc::new(Board::new(1));
+        let content = Content::from_reading(&reading(NOW), Mechanism::Seed, None);
+        board.published([(0, &content)].into_iter(), None, NOW);
+        board.update(|s| s.sources[0].published.as_mut().expect("so").bytes = 1 << 20);
+        Source {
+            at: 0,
+            name: "default".to_owned(),
+            prefix: Prefix::parse("p", PrefixRules::default()).unwrap(),
+            policy: Policy { allow_empty: false, max_shrink_percent: 50 },
+            caps: Caps { max_bytes: u64::MAX, max_keys: usize::MAX },
+            board,
+            inbox: Arc::new(Inbox::new(1)),
+            metrics: Arc::default(),
+        }
+    }
+
+    fn reading(at: Moment) -> Reading {
+        let snapshot = Arc::new(Snapshot::empty(41));
+        let (sent, answered, date) = (at, at, 1_700_000_000);
+        Reading { snapshot, sent, answered, date, mode: Mode::Default, filtered: false }
+    }
+
+    /// The heartbeat refuses other content, at `NOW + seconds`.
+    fn hold(source: &Source, seconds: u64) {
+        let when = NOW + Duration::from_secs(seconds);
+        let digest = Some(Digest::from_bytes([1; 32]));
+        let (reason, keys, baseline_keys) = (Reason::Empty, 0, 9);
+        source.board.update(|state| {
+            let source = &mut state.sources[0];
+            source.hold = Some(Hold { reason, digest, keys, baseline_keys, since: when });
+            source.held_marks = Some(reading(when).marks());
+        });
+    }
+
+    fn quiet() -> Bell {
+        Bell { index: 41, elapsed: WAIT, size: 91, names: 7, found: true }
+    }
+
+    #[test]
+    fn what_is_held_at_the_start_is_read_again() {
+        let source = source();
+        assert_eq!(Round::start(&source, WAIT, NOW).next(NOW), Ask::Peek);
+        hold(&source, 0);
+        assert_eq!(Round::start(&source, WAIT, NOW).next(NOW), Ask::Read);
+    }
+
+    #[test]
+    fn a_hold_by_the_heartbeat_that_the_doorbell_disputes_is_read_again_once() {
+        let source = source();
+        let mut round = Round::start(&source, WAIT, NOW);
+        let rung = |round: &mut Round, seconds| {
+            let ask = round.next(NOW);
+            let sent = NOW + Duration::from_secs(seconds);
+            round.rung(&source, ask, quiet(), (sent, 0), sent, 0.5);
+            round.next(sent)
+        };
+        assert_eq!(rung(&mut round, 0), Ask::Ring(41));
+        hold(&source, 10);
+        assert_eq!(rung(&mut round, 20), Ask::Read);
+        let full = Full { index: 41, elapsed: Duration::ZERO, size: 1 << 20 };
+        let now = NOW + Duration::from_secs(21);
+        let mut read = reading(now);
+        assert!(round.full(&source, Ask::Read, full, &mut read, now, 0.5));
+        round.offered(&source, Ask::Read, full, &read, Offered::Same, now);
+        assert_eq!(rung(&mut round, 22), Ask::Ring(41), "the publisher has yet to end the hold");
+    }
 }

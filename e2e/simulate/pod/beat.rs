@@ -5,7 +5,7 @@ use std::time::Duration;
 use seedcar::consul::error::Error;
 use seedcar::heartbeat::{first_pause, next_pause};
 use seedcar::model::confirmation::Mechanism;
-use seedcar::model::follow::{Ask, Full};
+use seedcar::model::follow::{Ask, Full, Offered};
 use seedcar::model::full_read::FullRead;
 use seedcar::model::moment::Moment;
 use seedcar::model::pace::Backoff;
@@ -104,7 +104,7 @@ impl Pod {
 
     fn beat_offer(&mut self, reading: Box<Reading>, full: Full, env: &mut Env) {
         match self.weigh((reading, full, Ask::Read), Mechanism::Heartbeat, env) {
-            Ok(_) => self.beat_in(next_pause(INTERVAL, env.dice.f64()), env),
+            Ok((.., offered)) => self.beat_next(offered, env),
             Err(doubt) => {
                 let beat = &mut self.process().beat;
                 beat.doubt = Some(doubt);
@@ -121,7 +121,12 @@ impl Pod {
             _ => None,
         };
         let how = Mechanism::Heartbeat;
-        self.process().source.settle(&doubt.reading, doubt.hold, evidence, how, env.now);
-        self.beat_in(next_pause(INTERVAL, env.dice.f64()), env);
+        let source = &self.process().source;
+        let offered = source.settle(&doubt.reading, doubt.hold, evidence, how, env.now);
+        self.beat_next(offered, env);
+    }
+
+    fn beat_next(&mut self, offered: Offered, env: &mut Env) {
+        self.beat_in(next_pause(INTERVAL, offered, env.now, env.dice.f64()), env);
     }
 }

@@ -6,7 +6,7 @@ use seedcar::model::moment::Moment;
 use seedcar::model::offer::Content;
 use seedcar::model::snapshot::Digest;
 use seedcar::publisher::manifest::{Manifest, Part};
-use seedcar::publisher::pending::Pending;
+use seedcar::publisher::pending::{Pending, Taken};
 
 use super::{BOOT, Pod, Wake};
 use crate::simulate::consul::PREFIX;
@@ -63,11 +63,17 @@ impl Pod {
             // It will look again when it has written.
             return;
         }
+        let mut outgrown = false;
         for (source, offer) in process.source.inbox.slots.take(Duration::ZERO).values {
-            show.pending.take(source, offer, board);
+            outgrown |= show.pending.take(source, offer, board) == Taken::Outgrown;
         }
         // Back at the slots: the taker's hands are empty.
         process.source.inbox.slots.take(Duration::ZERO);
+        if outgrown {
+            self.ask_again(env);
+        }
+        let process = self.process();
+        let (board, show) = (&process.source.board, &mut process.show);
         if show.pending.is_due(board, now) {
             let content = show.pending.contents(board).and_then(|mut parts| parts.pop()?.1);
             if full {
@@ -112,11 +118,16 @@ impl Pod {
         if first {
             self.begin(env);
         } else if ask_again {
-            self.watch_poked(env);
-            self.beat_now(env);
+            self.ask_again(env);
         }
         self.publish_rest(env);
         self.publish_soon(env);
+    }
+
+    /// Rings the pokes.
+    fn ask_again(&mut self, env: &mut Env) {
+        self.watch_poked(env);
+        self.beat_now(env);
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Watch {
     ticket: u64,
     asked: Option<Ask>,
     doubt: Option<Box<Doubt>>,
+    /// Its poke was rung before it began.
+    poked: bool,
 }
 
 // === impl Watch ===
@@ -32,7 +34,11 @@ impl Pod {
     /// Starts the watch.
     pub(super) fn watch_begin(&mut self, env: &mut Env) {
         let process = self.process();
-        process.watch.round = Some(Round::start(&process.source, WAIT, env.now));
+        let mut round = Round::start(&process.source, WAIT, env.now);
+        if std::mem::take(&mut process.watch.poked) {
+            round.reread();
+        }
+        process.watch.round = Some(round);
         self.watch_next(env);
     }
 
@@ -52,9 +58,16 @@ impl Pod {
         }
     }
 
-    /// Its poke was rung: everything is read at once.
+    /// Its poke was rung: everything is read at once, or as soon as it begins.
     pub(super) fn watch_poked(&mut self, env: &mut Env) {
-        self.process().watch.round().reread();
+        let watch = &mut self.process().watch;
+        match &mut watch.round {
+            Some(round) => round.reread(),
+            None => {
+                watch.poked = true;
+                return;
+            }
+        }
         self.watch_next(env);
     }
 

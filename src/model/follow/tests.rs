@@ -167,6 +167,24 @@ fn after_an_outage_the_cheap_question_comes_first() {
 }
 
 #[test]
+fn a_read_that_is_owed_is_not_settled_by_a_quiet_doorbell() {
+    let mut follow = ringing();
+    follow.reread();
+    for _ in 0..2 {
+        follow.failed(Trouble::Passing, 1.0);
+        assert!(matches!(follow.next(NOW), Ask::Pause(_)));
+        assert_eq!(follow.next(NOW), Ask::Peek);
+        assert_eq!(follow.bell(bell(41, SOON), NOW, 0.0), Use::Discard);
+        assert_eq!(follow.next(NOW), Ask::Read, "and this fails, the first time");
+    }
+    follow.full(large(41), 0.5);
+    follow.failed(Trouble::Passing, 1.0);
+    follow.next(NOW);
+    assert_eq!(follow.next(NOW), Ask::Peek);
+    assert_eq!(follow.bell(bell(41, SOON), NOW, 0.5), Use::Confirm, "it is owed no longer");
+}
+
+#[test]
 fn after_an_outage_a_changed_prefix_is_read_at_a_random_moment() {
     for odd in [
         bell(42, SOON),
@@ -266,6 +284,22 @@ fn a_hold_is_judged_again_when_it_is_due() {
     follow.full(full(41, SOON), 0.5);
     follow.offered(Offered::Held(Some(due)), due);
     assert_eq!(follow.next(due), Ask::Block(41), "not at once again");
+}
+
+#[test]
+fn a_hold_is_judged_again_also_after_a_stopping_server_and_an_outage() {
+    let mut follow = ringing();
+    let due = NOW + Duration::from_secs(300);
+    follow.offered(Offered::Held(Some(due)), NOW);
+    assert_eq!(follow.bell(bell(41, SOON), NOW, 0.0), Use::Distrust);
+    follow.failed(Trouble::Passing, 0.0);
+    while follow.next(NOW) != Ask::Peek {}
+    assert_eq!(follow.bell(bell(41, SOON), NOW, 0.5), Use::Confirm);
+    assert_eq!(follow.next(NOW), Ask::Ring(41));
+    assert_eq!(follow.next(due), Ask::Read);
+    follow.failed(Trouble::Passing, 0.0);
+    while follow.next(due) != Ask::Peek {}
+    assert_eq!(follow.bell(bell(41, SOON), due, 0.0), Use::Discard, "the read is owed");
 }
 
 #[test]
