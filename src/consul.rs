@@ -13,7 +13,7 @@ pub mod wire;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
@@ -337,8 +337,8 @@ impl Head {
         let index = text(headers, "x-consul-index").and_then(|t| t.parse().ok());
         let index = index
             .ok_or_else(|| Error::new(Kind::Malformed, "no X-Consul-Index in the answer".into()))?;
-        let date = headers.get(DATE).and_then(|d| httpdate::parse_http_date(d.to_str().ok()?).ok());
-        let seconds = |t: std::time::SystemTime| t.duration_since(std::time::UNIX_EPOCH).ok();
+        let seconds = |t: SystemTime| t.duration_since(std::time::UNIX_EPOCH).ok();
+        let date = text(headers, DATE.as_str()).and_then(|d| httpdate::parse_http_date(d).ok());
         let date = date.and_then(seconds).map(|d| d.as_secs() as i64);
         let filtered = text(headers, "x-consul-results-filtered-by-acls") == Some("true");
         Ok(Self { index, date: date.unwrap_or_else(sys::wall_seconds), filtered })
@@ -349,9 +349,16 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// What `Retry-After` asks for, in seconds; its date form is not used by Consul.
+/// What `Retry-After` asks for: seconds, which is what Consul says, or a date, which a proxy before it
+/// may say (RFC 9110, section 10.2.3). The date is by the answer's own clock where it names one.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let said = text(headers, RETRY_AFTER.as_str())?.trim();
+    if let Ok(seconds) = said.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(said).ok()?;
+    let now = text(headers, DATE.as_str()).and_then(|d| httpdate::parse_http_date(d).ok());
+    Some(until.duration_since(now.unwrap_or_else(SystemTime::now)).unwrap_or_default())
 }
 
 /// Percent-encodes every byte but the unreserved ones and `/` (RFC 3986, section 2.3). Consul decodes
@@ -430,6 +437,22 @@ mod tests {
     fn keys_are_encoded_byte_by_byte() {
         assert_eq!(encode("a b/c%2F?#é+"), "a%20b/c%252F%3F%23%C3%A9%2B");
         assert_eq!(encode("A-z._~/0"), "A-z._~/0");
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let asked = |said: &'static str, date: &'static str| {
+            let pairs = [("retry-after", said), ("date", date)];
+            let header = |(name, value): (&'static str, &'static str)| {
+                (name.parse().unwrap(), value.parse().unwrap())
+            };
+            retry_after(&pairs.into_iter().map(header).collect())
+        };
+        let (then, later) = ("Tue, 24 Nov 2026 20:00:00 GMT", "Tue, 24 Nov 2026 20:01:30 GMT");
+        assert_eq!(asked("7", then), Some(Duration::from_secs(7)));
+        assert_eq!(asked(later, then), Some(Duration::from_secs(90)));
+        assert_eq!(asked(then, later), Some(Duration::ZERO), "it is over");
+        assert_eq!(asked("soon", then), None);
     }
 
     #[test]

@@ -257,10 +257,11 @@ impl Source {
     }
 
     fn accept(&self, reading: &Reading, how: Mechanism, against: Option<Baseline>) -> Offered {
-        self.note_going_back(reading.snapshot.index(), how);
+        if let Some(before) = against.filter(|b| reading.snapshot.index() < b.index) {
+            self.note_going_back(reading, before.index, how);
+        }
         let content = Content::from_reading(reading, how, against);
         let confirmed = content.confirmation();
-        self.note_way_back(reading);
         let known = confirmed
             .is_some_and(|confirmation| self.board.confirm_with(self.at, confirmation, reading));
         // Known content goes to the publisher too: it ends a hold, and takes the place of an older
@@ -269,33 +270,20 @@ impl Source {
         if known { Offered::Same } else { Offered::Changed }
     }
 
-    /// Consul decides what is true now, also with a lower index; whoever wonders later where a change
-    /// came from finds a line.
-    fn note_going_back(&self, index: u64, how: Mechanism) {
-        let before = self.board.read(|s| s.sources[self.at].baseline()).map_or(0, |b| b.index);
-        if index < before {
-            tracing::warn!(
-                event = "index_back",
-                source = self.name,
-                mechanism = how.word(),
-                index,
-                index_before = before,
-                "Consul's index went back: a restored snapshot, another cluster, or old deletions forgotten"
-            );
-        }
-    }
-
-    /// An accepted answer below the published index: Consul was restored, or is another. Answers that
-    /// were asked before and come later, from a server that stood still, have the higher index and
-    /// would be taken for the newer.
-    fn note_way_back(&self, reading: &Reading) {
-        self.board.update(|state| {
-            let source = &mut state.sources[self.at];
-            let published = source.published.as_ref();
-            if published.is_some_and(|p| reading.snapshot.index() < p.index) {
-                source.went_back = Some(reading.answered);
-            }
-        });
+    /// Consul decides what is true now, also with a lower index: it was restored, or is another.
+    /// Whoever wonders later where a change came from finds a line. Answers that were asked before and
+    /// come later, from a server that stood still, have the higher index and would be taken for the
+    /// newer: what was asked until now is given up.
+    fn note_going_back(&self, reading: &Reading, index_before: u64, how: Mechanism) {
+        self.board.update(|s| s.sources[self.at].went_back = Some(reading.answered));
+        tracing::warn!(
+            event = "index_back",
+            source = self.name,
+            mechanism = how.word(),
+            index = reading.snapshot.index(),
+            index_before,
+            "Consul's index went back: a restored snapshot, another cluster, or old deletions forgotten"
+        );
     }
 
     /// Whether an answer asked at `sent` may be from before Consul's index went back.
