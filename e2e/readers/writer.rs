@@ -5,10 +5,12 @@
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
+use rustix::process::{Signal, set_parent_process_death_signal};
 use seedcar::model::key::{Prefix, PrefixRules};
 use seedcar::model::plan::Plan;
 use seedcar::model::snapshot::{Entry, Snapshot};
@@ -83,6 +85,10 @@ impl Writer {
         let mut command = Command::new(program);
         command.args(["readers::writer::publishes_for_ever", "--exact"]).env(VOLUME, volume);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // A reader of a torn file dies of SIGBUS, and nobody is left to drop this.
+        let with_us = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
+        // SAFETY: between fork and exec this makes one system call and allocates nothing.
+        unsafe { command.pre_exec(with_us) };
         Self(command.spawn().expect("start a writer"))
     }
 
