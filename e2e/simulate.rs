@@ -120,6 +120,9 @@ fn play(seed: u64) -> Ended {
 /// The quiet phase.
 fn settle(world: &mut World, patient: bool) {
     world.run_until(world.env.now + CONVERGED);
+    if holds_what_other_rights_showed(world) {
+        world.run_until(world.env.now + pod::INTERVAL * 11 / 10 + CONVERGED);
+    }
     let mut free = is_current(world, "45 s after the last fault");
     if !free && patient && world.pods[0].hold().is_some_and(|h| h.reason == Reason::Shrunken) {
         free = wait_for_probation(world);
@@ -136,6 +139,14 @@ fn settle(world: &mut World, patient: bool) {
     let shown = pod.shows().map(|(digest, _)| digest);
     let newest = pod.newest_backup().map(|b| b.snapshot.digest());
     world.env.oracle.check(shown == newest, || format!("shown {shown:?}, backed up {newest:?}"));
+}
+
+/// What is held is what the token saw before its rights changed. No index moves for that, and nothing
+/// tells the doorbell: the heartbeat brings what is to be judged.
+fn holds_what_other_rights_showed(world: &mut World) -> bool {
+    let consul = world.env.consul.view(Rights::All).digest();
+    let held = world.pods[0].hold().and_then(|hold| hold.digest);
+    held.is_some_and(|held| held != consul && world.env.oracle.is_shown(&held))
 }
 
 /// The files are Consul's content: true. A hold is shown, and rightly: false.

@@ -53,6 +53,11 @@ impl Oracle {
         self.shown = digests;
     }
 
+    /// Whether this content is Consul's, for all, for the token, or for what the token was lately.
+    pub fn is_shown(&self, digest: &Digest) -> bool {
+        self.shown.contains(digest)
+    }
+
     /// A pod put a question.
     pub fn requested(&mut self, pod: usize, now: Moment) {
         let recent = self.requests.entry(pod).or_default();
