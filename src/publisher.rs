@@ -18,8 +18,8 @@ pub mod volume;
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -67,6 +67,8 @@ pub struct Setup {
 pub struct Inbox {
     /// One slot per source.
     pub slots: Slots<Offer>,
+    /// By source, the content that was put last, while anybody still holds it.
+    latest: Mutex<Vec<Weak<Snapshot>>>,
     audit: AtomicBool,
 }
 
@@ -100,11 +102,25 @@ struct Current {
 impl Inbox {
     /// Slots for `count` sources.
     pub fn new(count: usize) -> Self {
-        Self { slots: Slots::new(count), audit: AtomicBool::new(false) }
+        let latest = Mutex::new((0..count).map(|_| Weak::new()).collect());
+        Self { slots: Slots::new(count), latest, audit: AtomicBool::new(false) }
+    }
+
+    /// The content that was put last and waits to be published, or is published.
+    pub fn latest(&self, source: usize) -> Option<Arc<Snapshot>> {
+        self.lock_latest()[source].upgrade()
+    }
+
+    /// A panic elsewhere leaves it usable: changes are assignments.
+    fn lock_latest(&self) -> MutexGuard<'_, Vec<Weak<Snapshot>>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands over; the newer of two stays.
     pub fn put(&self, source: usize, offer: Offer) {
+        if let Some(content) = &offer.content {
+            self.lock_latest()[source] = Arc::downgrade(&content.snapshot);
+        }
         self.slots.put(source, offer, Offer::merge);
     }
 

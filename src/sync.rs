@@ -60,10 +60,13 @@ pub struct Source {
 // === impl Source ===
 
 impl Source {
-    /// The content that is published, if it is known here. Equal entries of the next answer are
-    /// shared with it.
+    /// The content that was accepted last, else what is published, if it is known here. Equal entries
+    /// of the next answer are shared with it: in a storm of changes a snapshot waits and another is
+    /// read while the one before is being written.
     pub fn previous(&self) -> Option<Arc<Snapshot>> {
-        self.board.read(|s| s.sources[self.at].published.as_ref()?.snapshot.clone())
+        let published =
+            || self.board.read(|s| s.sources[self.at].published.as_ref()?.snapshot.clone());
+        self.inbox.latest(self.at).or_else(published)
     }
 
     /// The digest of what is published.
