@@ -11,7 +11,6 @@ pub mod files;
 pub mod tls;
 pub mod wire;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -30,7 +29,7 @@ use crate::sys;
 use crate::units::consul_wait;
 
 use error::{Error, Kind};
-use wire::{Caps, Decoder, Malformed, count_names};
+use wire::{Caps, Decoder, Malformed, Names};
 
 /// How long a name lookup and a TCP handshake may take together.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -209,19 +208,12 @@ impl Client {
         let answer = self.request(&path, None, deadline(block)).await?;
         let elapsed = started.elapsed();
         let head = Head::of(&answer)?;
-        let found = answer.status() != StatusCode::NOT_FOUND;
-        let body = body(answer, caps.max_bytes.saturating_mul(2)).await?;
-        // The root of an empty store answers 200 with an empty list.
-        let found = found && count_names(&body)? > 0;
-        let mut names = DefaultHasher::new();
-        body.hash(&mut names);
-        let bell = Bell {
-            index: head.index,
-            elapsed,
-            size: body.len() as u64,
-            names: names.finish(),
-            found,
+        let ((count, names), size) = match answer.status() {
+            StatusCode::NOT_FOUND => ((0, 0), 0),
+            _ => list_names(answer, caps).await?,
         };
+        // The root of an empty store answers 200 with an empty list.
+        let bell = Bell { index: head.index, elapsed, size, names, found: count > 0 };
         Ok(Rung { bell, sent, date: head.date })
     }
 
@@ -393,6 +385,13 @@ async fn decode(answer: Response, ask: &List<'_>, index: u64) -> Result<(Snapsho
     let mut decoder = Decoder::new(ask.prefix, ask.previous, ask.caps);
     let size = each_chunk(answer, |chunk| decoder.feed(chunk).map_err(Error::from)).await?;
     Ok((decoder.finish(index)?, size))
+}
+
+/// How many names a doorbell's body lists, a hash of them, and its size.
+async fn list_names(answer: Response, caps: Caps) -> Result<((usize, u64), u64), Error> {
+    let mut names = Names::new(caps);
+    let size = each_chunk(answer, |chunk| names.feed(chunk).map_err(Error::from)).await?;
+    Ok((names.finish()?, size))
 }
 
 /// A whole body of at most `limit` bytes.

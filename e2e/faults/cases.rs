@@ -140,7 +140,7 @@ fn cut() -> Vec<Case> {
         cut("closed before any byte", Send::HeadTo(0), "connect_error"),
         cut("closed inside the head", Send::HeadTo(60), "connect_error"),
         cut("closed after the head", Send::LengthTo(0), "malformed"),
-        cut("closed inside the body", Send::LengthTo(30), "malformed"),
+        cut("closed inside the body", Send::LengthTo(10), "malformed"),
         cut("closed inside a chunk", Send::ChunkedTo(30), "malformed"),
         cut("closed after a chunk", Send::ChunksTo(30), "malformed"),
         cut("closed before the last chunk", Send::ChunksTo(usize::MAX), "malformed"),
@@ -317,20 +317,24 @@ fn indexes() -> Vec<Case> {
 }
 
 fn gigantic() -> Vec<Case> {
-    let too_large = |name: &str, body: &'static str, claimed| {
-        let fault = Fault::body(move |_| body.as_bytes().to_vec()).then(Send::Endless { claimed });
+    let too_large = |name: &str, (content, names): (&'static str, &'static str), claimed| {
+        let fault = Fault::edited(move |asked, answer| {
+            let body = if asked.target.contains("?keys") { names } else { content };
+            answer.body = body.as_bytes().to_vec();
+        });
+        let fault = fault.then(Send::Endless { claimed });
         Case::new(name, fault, Shows::Failed("too_large", "larger than"), Pace::Lasting)
     };
     let shows = Shows::Failed("too_large", "larger than");
     let too_many =
         Case::new("more keys than allowed", Fault::body(many_keys), shows, Pace::Lasting);
-    let value = r#"[{"Key":"x","Value":"A"#;
+    let (value, blanks) = ((r#"[{"Key":"x","Value":"A"#, r#"["A"#), ("[ ", "[ "));
     let claimed = Some(10_000_000_000);
     vec![
         too_large("an endless value", value, None),
         too_large("a value of 10 GB", value, claimed),
-        too_large("endless blanks", "[ ", None),
-        too_large("10 GB of blanks", "[ ", claimed),
+        too_large("endless blanks", blanks, None),
+        too_large("10 GB of blanks", blanks, claimed),
         Case::malformed(
             "endless zeros",
             Fault::body(|_| vec![0]).then(Send::Endless { claimed: None }),

@@ -5,6 +5,7 @@
 //! copy of the values.
 
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -46,8 +47,14 @@ pub enum Malformed {
     TooLarge(usize),
 }
 
-/// A name in a doorbell's body: looked at, and not kept.
-struct Name;
+/// The names in a doorbell's body: looked at, and not kept. What is no list of names is no answer, or
+/// a page that a proxy sends in Consul's place would confirm the content.
+pub struct Names {
+    splitter: Splitter,
+    max: usize,
+    count: usize,
+    hasher: DefaultHasher,
+}
 
 /// Decodes one body.
 pub struct Decoder<'a> {
@@ -79,6 +86,8 @@ struct Wire<'a> {
 
 /// Cuts the elements out of a JSON array, whatever the chunks it comes in.
 struct Splitter {
+    /// What an element begins with: a brace or a quote.
+    opens: u8,
     place: Place,
     depth: u32,
     in_string: bool,
@@ -112,20 +121,46 @@ enum Place {
     After,
 }
 
-/// How many names a doorbell's body lists. What is no list of names is no answer, or a page that a
-/// proxy sends in Consul's place would confirm the content.
-pub fn count_names(body: &[u8]) -> Result<usize, Malformed> {
-    let names: Result<Vec<Name>, _> = serde_json::from_slice(body);
-    names
-        .map(|names| names.len())
-        .map_err(|error| if error.is_eof() { Malformed::Truncated } else { Malformed::Json })
-}
+// === impl Names ===
 
-// === impl Name ===
+impl Names {
+    /// Nothing has come yet.
+    pub fn new(caps: Caps) -> Self {
+        let splitter = Splitter::new(caps, b'"');
+        Self { splitter, max: caps.max_keys, count: 0, hasher: DefaultHasher::new() }
+    }
 
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<str>::deserialize(deserializer).map(|_| Self)
+    /// Takes the next chunk of the body.
+    pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Malformed> {
+        self.splitter.count(chunk.len(), self.count)?;
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let (used, element) = self.splitter.cut(rest)?;
+            if let Some(whole) = element {
+                let before = std::mem::take(&mut self.splitter.partial);
+                self.name(&[&before, &rest[whole]].concat())?;
+            }
+            rest = &rest[used..];
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, text: &[u8]) -> Result<(), Malformed> {
+        let name: Cow<'_, str> = serde_json::from_slice(text).map_err(|_| Malformed::Json)?;
+        if self.count >= self.max {
+            return Err(Malformed::TooLarge(self.count));
+        }
+        name.hash(&mut self.hasher);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// The body has ended: how many names it lists, and a hash of them.
+    pub fn finish(self) -> Result<(usize, u64), Malformed> {
+        if self.splitter.place != Place::After {
+            return Err(Malformed::Truncated);
+        }
+        Ok((self.count, self.hasher.finish()))
     }
 }
 
@@ -138,7 +173,7 @@ impl<'a> Decoder<'a> {
             prefix,
             previous,
             caps,
-            splitter: Splitter::new(caps),
+            splitter: Splitter::new(caps, b'{'),
             entries: Vec::with_capacity(previous.map_or(0, Snapshot::keys)),
             bytes: 0,
             scratch: Vec::new(),
@@ -212,13 +247,14 @@ impl<'a> Decoder<'a> {
 impl Splitter {
     /// The limits are what content within `caps` can become in JSON at the very most. Without the
     /// first, one endless value would be held; without the second, endless blanks would be read.
-    fn new(caps: Caps) -> Self {
+    fn new(caps: Caps, opens: u8) -> Self {
         let key = caps.max_bytes.saturating_mul(ESCAPED).min(LONGEST_KEY);
         // Base64 makes four bytes of three.
         let element = (caps.max_bytes / 3).saturating_mul(4).saturating_add(key + FRAME);
         let frames = FRAME.saturating_mul(caps.max_keys as u64 + 1);
         let body = caps.max_bytes.saturating_mul(ESCAPED).saturating_add(frames);
         Self {
+            opens,
             place: Place::Before,
             depth: 0,
             in_string: false,
@@ -248,7 +284,7 @@ impl Splitter {
                 (Place::Before, b'[') => self.place = Place::First,
                 (Place::Between, b',') => self.place = Place::Next,
                 (Place::First | Place::Between, b']') => self.place = Place::After,
-                (Place::First | Place::Next, b'{') => {
+                (Place::First | Place::Next, byte) if *byte == self.opens => {
                     self.place = Place::Inside;
                     return self.inside(bytes, at);
                 }
@@ -268,6 +304,10 @@ impl Splitter {
         while at < bytes.len() {
             if self.in_string {
                 at = self.skip_string(bytes, at);
+                if !self.in_string && self.depth == 0 {
+                    self.place = Place::Between;
+                    return Ok((at, Some(start..at)));
+                }
                 continue;
             }
             match bytes[at] {
@@ -391,16 +431,38 @@ mod tests {
         }
     }
 
+    fn names(body: &[u8], step: usize) -> Result<(usize, u64), Malformed> {
+        let mut names = Names::new(Caps { max_bytes: 1 << 10, max_keys: 3 });
+        body.chunks(step).try_for_each(|chunk| names.feed(chunk))?;
+        names.finish()
+    }
+
     #[test]
     fn a_doorbell_lists_names() {
-        assert_eq!(count_names(br#" ["p/a","p/b/"] "#), Ok(2));
-        assert_eq!(count_names(b"[]"), Ok(0));
+        let count = |body: &str| names(body.as_bytes(), 1 << 20).map(|(count, _)| count);
+        assert_eq!(count(r#" ["p/a","p/b/"] "#), Ok(2));
+        assert_eq!(count("[]"), Ok(0));
         for body in ["<html>", "{}", "[1]", r#"[["a"]]"#, r#"["a",]"#, r#"["a"] x"#, "null"] {
-            assert_eq!(count_names(body.as_bytes()), Err(Malformed::Json), "{body}");
+            assert_eq!(count(body), Err(Malformed::Json), "{body}");
         }
-        for body in ["", "[", r#"["p/a","#, r#"["p/a""#] {
-            assert_eq!(count_names(body.as_bytes()), Err(Malformed::Truncated), "{body}");
+        for body in ["", "[", r#"["p/a","#, r#"["p/a""#, r#"["p/a"#] {
+            assert_eq!(count(body), Err(Malformed::Truncated), "{body}");
         }
+        let four = r#"["p/1","p/2","p/3","p/4"]"#;
+        assert_eq!(count(four), Err(Malformed::TooLarge(3)));
+    }
+
+    #[test]
+    fn the_doorbells_names_are_the_same_however_they_are_cut() {
+        let body = r#"["p/a\\","p/\"b\u00e9","p/c/"]"#;
+        let whole = names(body.as_bytes(), 1 << 20);
+        assert_eq!(whole.map(|(count, _)| count), Ok(3));
+        for step in 1..body.len() {
+            assert_eq!(names(body.as_bytes(), step), whole, "{step}");
+        }
+        let spaced = body.replace(',', " ,\n ");
+        assert_eq!(names(spaced.as_bytes(), 1 << 20), whole, "blanks are no names");
+        assert_ne!(names(body.replace("p/c/", "p/d/").as_bytes(), 1 << 20), whole);
     }
 
     #[test]
