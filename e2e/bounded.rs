@@ -33,8 +33,8 @@ pub const PROOFS: &[Proof] = &[
     Proof {
         promise: "P10",
         test: "bounded::descriptors",
-        shows: "no descriptor left in a running process: probes are answered, the files stay, and it heals",
-        mutants: &["no-spare-descriptor"],
+        shows: "no descriptor left, and forty questions that want one: probes are answered, the files stay, and it heals",
+        mutants: &["no-spare-descriptor", "no-room-for-spare-descriptors"],
     },
     Proof {
         promise: "P10",

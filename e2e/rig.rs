@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal, setrlimit};
 use seedcar::model::health::Health;
 use seedcar::status::{Source, Status};
 use tempfile::TempDir;
@@ -31,6 +31,7 @@ pub struct Pod {
     backup_mount: Option<Mount>,
     volume_mount: Option<Mount>,
     group: Option<PathBuf>,
+    descriptors: Option<u64>,
 }
 
 /// A finished process.
@@ -73,6 +74,7 @@ impl Pod {
             backup_mount: None,
             volume_mount: None,
             group: None,
+            descriptors: None,
         }
     }
 
@@ -101,6 +103,11 @@ impl Pod {
     /// Has every process of this pod enter the control group with this `cgroup.procs`.
     pub fn join(&mut self, procs: &Path) {
         self.group = Some(procs.to_owned());
+    }
+
+    /// Gives every process of this pod a limit of descriptors that it cannot raise.
+    pub fn limit_descriptors(&mut self, most: u64) {
+        self.descriptors = Some(most);
     }
 
     /// The volume's mount point.
@@ -204,6 +211,12 @@ impl Pod {
             let enter = move || std::fs::write(&procs, "0");
             // SAFETY: it opens, writes and closes a file; what it allocates is the child's own.
             unsafe { command.pre_exec(enter) };
+        }
+        if let Some(most) = self.descriptors {
+            let limit = Rlimit { current: Some(most), maximum: Some(most) };
+            let set = move || Ok(setrlimit(Resource::Nofile, limit)?);
+            // SAFETY: one system call on a value made before the fork.
+            unsafe { command.pre_exec(set) };
         }
         command
     }

@@ -1,6 +1,7 @@
 //! Health, status and metrics over HTTP, on a thread of its own.
 
 mod connections;
+mod reserve;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -58,8 +59,7 @@ impl Admin {
             .route("/status", get(status))
             .route("/metrics", get(metrics))
             .with_state(self);
-        let spare = listener.try_clone()?;
-        let serving = connections::serve(TcpListener::from_std(listener)?, spare, routes);
+        let serving = connections::serve(TcpListener::from_std(listener)?, routes);
         tokio::select! {
             () = serving => {}
             () = drain.wait() => {}

@@ -1,5 +1,7 @@
 //! What a process takes, as the kernel counts it.
 
+use std::collections::BTreeSet;
+
 /// Figures of `/proc/PID/status`, in KiB.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {
@@ -30,5 +32,11 @@ pub fn of(pid: u32) -> Memory {
 
 /// How many descriptors a process has.
 pub fn descriptors(pid: u32) -> usize {
-    std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+    open_descriptors(pid).len()
+}
+
+/// Their numbers.
+pub fn open_descriptors(pid: u32) -> BTreeSet<u64> {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }

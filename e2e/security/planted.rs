@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -125,7 +126,7 @@ fn a_directory_at_a_name_of_ours_is_put_away() {
         name.contains("..") && !name.contains("..data/") || name.starts_with(".seedcar/")
     });
     for name in ours {
-        let pod = Pod::new(consul.addr(), "app");
+        let mut pod = Pod::new(consul.addr(), "app");
         pod.init();
         let place = pod.volume().join(name);
         take_away(&place);
@@ -136,11 +137,9 @@ fn a_directory_at_a_name_of_ours_is_put_away() {
         fs::write(place.join(odd), "x").expect("a file");
         dig(&place, 400);
         consul.put("app/db/host", format!("h{name}"));
-        let mut limited = pod.command(&["init"]);
-        limit_descriptors(&mut limited, 160);
-        let output = limited.output().expect("it runs");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        tally.check(output.status.success(), || format!("{name}: {said}"));
+        pod.limit_descriptors(160);
+        let ended = pod.seedcar(&["init"]);
+        tally.check(ended.code() == 0, || format!("{name}: {}", ended.err));
         let value = pod.read("..data/db/host").unwrap_or_default();
         tally.check(value == format!("h{name}").as_bytes(), || format!("{name}: not published"));
         // A temporary file is put away when the next is written, and the state is written rarely.
@@ -160,18 +159,6 @@ fn dig(at: &Path, levels: usize) {
         fs::create_dir(nest(n)).expect("a directory");
         fs::rename(nest(n - 1), nest(n).join("d")).expect("a rename");
     }
-}
-
-use std::os::unix::ffi::OsStringExt;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
-
-pub fn limit_descriptors(command: &mut Command, most: u64) {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let limit = Rlimit { current: Some(most), maximum: Some(most) };
-    let set = move || Ok(setrlimit(Resource::Nofile, limit)?);
-    // SAFETY: one system call on a value made before the fork.
-    unsafe { command.pre_exec(set) };
 }
 
 #[test]

@@ -7,7 +7,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
-use std::net::TcpListener as Spare;
 use std::time::Duration;
 
 use axum::Router;
@@ -18,6 +17,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
+
+use super::reserve;
 
 /// How many connections there may be at a time.
 const MOST: usize = 64;
@@ -41,11 +42,10 @@ struct Connection {
     answering: Option<AbortHandle>,
 }
 
-/// Serves for ever. `spare` is a descriptor held back: without any other, it is given up to answer
-/// one connection at a time.
-pub async fn serve(listener: TcpListener, spare: Spare, routes: Router) {
+/// Serves for ever.
+pub async fn serve(listener: TcpListener, routes: Router) {
+    reserve::hold_back();
     let mut open = Open::default();
-    let mut spare = Some(spare);
     loop {
         let mut next = Some(listener.accept().await);
         // All that wait are taken before one is answered: taking is cheap, and a flood makes room for
@@ -57,7 +57,7 @@ pub async fn serve(listener: TcpListener, spare: Spare, routes: Router) {
                     // Without a descriptor accept fails before it looks who waits.
                     open.answer(&routes);
                     open.settle().await;
-                    spare = without_descriptors(&listener, spare, &routes).await;
+                    answer_on_reserve(&listener, &routes).await;
                     break;
                 }
                 // The other side has gone again before it was taken.
@@ -130,20 +130,14 @@ impl Connection {
     }
 }
 
-/// Answers one connection on the descriptor of `spare`, and makes it anew from the listener.
-async fn without_descriptors(
-    listener: &TcpListener,
-    spare: Option<Spare>,
-    routes: &Router,
-) -> Option<Spare> {
-    use std::os::fd::AsFd;
-    drop(spare);
-    match timeout(SHORT, listener.accept()).await {
-        Ok(Ok((stream, _))) => answer(stream, routes.clone(), SHORT).await,
-        Ok(Err(_)) => sleep(SHORT).await,
-        Err(_) => {}
+/// Answers one connection that waits on a descriptor of the reserve.
+async fn answer_on_reserve(listener: &TcpListener, routes: &Router) {
+    match reserve::with(|| tokio::task::unconstrained(listener.accept()).now_or_never()) {
+        Some(Ok((stream, _))) => answer(stream, routes.clone(), SHORT).await,
+        Some(Err(_)) => sleep(SHORT).await,
+        // Nobody waits, which only accept could tell: the next one sleeps until somebody comes.
+        None => {}
     }
-    listener.as_fd().try_clone_to_owned().ok().map(Spare::from)
 }
 
 async fn answer(stream: TcpStream, routes: Router, within: Duration) {
