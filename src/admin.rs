@@ -32,7 +32,8 @@ pub struct Admin {
     pub pulses: Arc<Vec<(&'static str, Arc<Pulse>)>>,
 }
 
-/// Binds the address. Where the default is `[::]` and there is no IPv6, all of IPv4.
+/// Binds the address, and holds back descriptors for it: nothing that takes some may have begun, for
+/// those that are taken above the limit stay taken. Where the default is `[::]` and there is no IPv6, all of IPv4.
 pub fn bind(address: SocketAddr, may_fall_back: bool) -> std::io::Result<std::net::TcpListener> {
     let bound = std::net::TcpListener::bind(address).or_else(|error| {
         let fall_back = may_fall_back && address.is_ipv6();
@@ -44,6 +45,7 @@ pub fn bind(address: SocketAddr, may_fall_back: bool) -> std::io::Result<std::ne
     // The standard library's 128 are soon taken, and whoever finds no place tries again a second later.
     rustix::net::listen(&bound, QUEUE)?;
     bound.set_nonblocking(true)?;
+    reserve::hold_back();
     Ok(bound)
 }
 

@@ -44,7 +44,6 @@ struct Connection {
 
 /// Serves for ever.
 pub async fn serve(listener: TcpListener, routes: Router) {
-    reserve::hold_back();
     let mut open = Open::default();
     loop {
         let mut next = Some(listener.accept().await);
