@@ -93,6 +93,12 @@ pub const PROOFS: &[Proof] = &[
         mutants: &["backup-age-laundered"],
     },
     Proof {
+        promise: "P14",
+        test: "backup::fallback::what_was_overtaken_is_not_written_again",
+        shows: "also when another replica's newer backup comes before it has looked for its own",
+        mutants: &["backup-of-a-backup"],
+    },
+    Proof {
         promise: "P6",
         test: "store::tests::power::one_writer",
         shows: "every state that a power cut may leave of ten writes with pruning, read and written to",

@@ -23,13 +23,13 @@ pub const PROOFS: &[Proof] = &[
     Proof {
         promise: "P5",
         test: "kill::publish::killed_at_every_call",
-        shows: "a publish killed at each call: the old or the new generation, and the next run leaves nothing over",
+        shows: "a publish killed at each call: the old or the new generation, and the next run leaves nothing over, also without Consul",
         mutants: &["kill-swap-without-rename", "kill-names-not-made-at-adoption"],
     },
     Proof {
         promise: "P5",
         test: "kill::adopt::killed_at_every_call",
-        shows: "a restart on a littered volume, killed at each call: the content stays, the next run sweeps",
+        shows: "a restart on a littered volume, killed at each call: the content stays, the next run sweeps and makes the names, also without Consul",
         mutants: &["kill-left-over-link-stays", "kill-names-not-made-at-adoption"],
     },
     Proof {

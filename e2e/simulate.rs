@@ -63,8 +63,8 @@ pub const PROOFS: &[Proof] = &[
     Proof {
         promise: "P14",
         test: "simulate::seeds",
-        shows: "no backup is dated later than Consul's word for its content, or written from a backup",
-        mutants: &["backup-of-a-backup"],
+        shows: "no backup is dated later than Consul's word for its content",
+        mutants: &["backup-dated-when-published"],
     },
     Proof {
         promise: "P13",

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::after::Killed;
 use super::gate::{Gate, is_shifted};
-use super::points::{Reach, chosen};
+use super::points::{Reach, changes, chosen};
 use super::scene::Scene;
 use super::strace::{Call, Inject, Point, is_gone, waits};
 use crate::ledger::Tally;
@@ -20,13 +20,13 @@ fn killed_at_every_call() {
     scene.pod.init();
     let calls = record(&scene);
     let mut reach = Reach::default();
-    for point in chosen(calls.iter().filter(|call| scene.touches(call)), 8) {
+    for call in chosen(calls.iter().filter(|call| scene.touches(call)), changes, 8) {
         if tally.is_broken() {
             break;
         }
         // Numbered from the gate on, and the publisher may have knocked at it once more: the more often,
         // the busier the machine.
-        let tries = std::iter::repeat_with(|| kill_at(&scene, &point, &mut tally)).take(8);
+        let tries = std::iter::repeat_with(|| kill_at(&scene, &call.point, &mut tally)).take(8);
         reach.count(tries.into_iter().any(|reached| reached));
     }
     reach.judge(&mut tally);
@@ -35,8 +35,16 @@ fn killed_at_every_call() {
     tally.finish();
 }
 
-/// What the publisher calls while it opens a littered volume.
+/// What the publisher calls while it opens a littered volume. Consul, which says nothing meanwhile,
+/// has no part in it.
 pub fn record(scene: &Scene) -> Vec<Call> {
+    scene.consul.freeze();
+    let calls = opening(scene);
+    scene.consul.thaw();
+    calls
+}
+
+fn opening(scene: &Scene) -> Vec<Call> {
     loop {
         litter(scene);
         let gate = Gate::shut(&scene.pod);
@@ -67,6 +75,7 @@ fn kill_at(scene: &Scene, point: &Point, tally: &mut Tally) -> bool {
     let killed = Killed::new(scene, point, &calls);
     let number = scene.number();
     killed.readers_see(&[number], tally);
+    killed.is_over_without_consul(tally);
     let sidecar = scene.run();
     killed.is_over(number, &scene.generations(), tally);
     sidecar.crash();

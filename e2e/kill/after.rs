@@ -48,6 +48,21 @@ impl<'a> Killed<'a> {
         }
     }
 
+    /// A run without a word from Consul sets everything right: what stays to be done stands on the
+    /// volume.
+    pub fn is_over_without_consul(&self, tally: &mut Tally) {
+        self.scene.consul.freeze();
+        let sidecar = self.scene.pod.run(&[]);
+        let adopted = within(SOON, || !sidecar.events("adopted").is_empty());
+        tally.check(adopted, || format!("{self}: not adopted: {}", sidecar.log()));
+        match self.scene.seen() {
+            Ok(number) => self.is_over(number, &self.scene.generations(), tally),
+            Err(why) => tally.violation(format!("{self}: without Consul {why}")),
+        }
+        sidecar.crash();
+        self.scene.consul.thaw();
+    }
+
     /// The normal run has published the content of this number; beside it there are at most these
     /// older generations.
     pub fn is_over(&self, number: u64, generations: &BTreeSet<String>, tally: &mut Tally) {

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
 use super::after::Killed;
-use super::points::{Reach, chosen};
+use super::points::{Reach, changes, chosen};
 use super::scene::Scene;
 use super::strace::{Call, Inject, Point, Tracer, is_gone, thread, waits};
 use crate::ledger::Tally;
@@ -21,11 +21,11 @@ fn killed_at_every_call() {
     let mut tally = Tally::of("kill::backup::killed_at_every_call");
     let (scene, calls) = recorded();
     let mut reach = Reach::default();
-    for point in chosen(calls.iter().filter(|call| scene.touches(call)), 6) {
+    for call in chosen(calls.iter().filter(|call| scene.touches(call)), changes, 6) {
         if tally.is_broken() {
             break;
         }
-        reach.count(kill_at(&scene, &point, &mut tally));
+        reach.count(kill_at(&scene, &call.point, &mut tally));
     }
     reach.judge(&mut tally);
     what_is_left_is_swept(&scene, &mut tally);

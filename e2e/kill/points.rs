@@ -1,12 +1,11 @@
 //! Which calls of a recorded run are tried.
 
-use super::strace::{Call, Point};
+use super::strace::Call;
 use crate::ledger::{Tally, nightly};
 
-/// Calls that change what is on a volume, or may. A kill before another one leaves what a kill before
-/// the next of these does.
-const CHANGING: [&str; 10] = [
-    "openat",
+/// Calls that change what is on a volume, or what is left of it after a power cut. A kill before
+/// another one leaves what a kill before the next of these does.
+const CHANGING: [&str; 9] = [
     "write",
     "fsync",
     "renameat",
@@ -18,27 +17,30 @@ const CHANGING: [&str; 10] = [
     "fchmod",
 ];
 
-/// All points of the calls nightly; else the first and the last of each name that changes something,
-/// and so many others, of which each run draws its own.
-pub fn chosen<'a>(calls: impl Iterator<Item = &'a Call>, others: usize) -> Vec<Point> {
-    let mut points: Vec<Point> = calls.map(|call| call.point.clone()).collect();
+/// Whether something changed by it.
+pub fn changes(call: &Call) -> bool {
+    !call.failed() && (CHANGING.contains(&&*call.point.call) || call.creates())
+}
+
+/// All calls nightly; else those that are `always` tried, and so many others, of which each run draws
+/// its own.
+pub fn chosen<'a>(
+    calls: impl Iterator<Item = &'a Call>,
+    always: impl Fn(&Call) -> bool,
+    others: usize,
+) -> Vec<&'a Call> {
+    let mut calls: Vec<&Call> = calls.collect();
     if nightly() {
-        return points;
+        return calls;
     }
-    let ends = CHANGING.iter().flat_map(|name| {
-        let of_name = || points.iter().filter(|p| p.call == *name);
-        [of_name().min_by_key(|p| p.nth), of_name().max_by_key(|p| p.nth)]
-    });
-    let ends: Vec<Point> = ends.flatten().cloned().collect();
-    let is_end = |p: &Point| ends.contains(p);
-    fastrand::shuffle(&mut points);
+    fastrand::shuffle(&mut calls);
     let mut left = others;
-    points.retain(|p| {
-        let sampled = !is_end(p) && left > 0;
+    calls.retain(|call| {
+        let sampled = !always(call) && left > 0;
         left -= usize::from(sampled);
-        is_end(p) || sampled
+        always(call) || sampled
     });
-    points
+    calls
 }
 
 /// How many points were reached: a run is not the recorded one to the last call, but nearly.

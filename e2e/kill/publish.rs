@@ -2,7 +2,7 @@
 //! the names, the end of an older generation, `status.json`.
 
 use super::after::Killed;
-use super::points::{Reach, chosen};
+use super::points::{Reach, changes, chosen};
 use super::scene::Scene;
 use super::strace::{Call, Inject, Point, Tracer, is_gone, thread, waits};
 use crate::ledger::Tally;
@@ -19,11 +19,11 @@ fn killed_at_every_call() {
     scene.pod.init();
     let calls = record(&scene);
     let mut reach = Reach::default();
-    for point in chosen(calls.iter().filter(|call| scene.touches(call)), 12) {
+    for call in chosen(calls.iter().filter(|call| scene.touches(call)), changes, 4) {
         if tally.is_broken() {
             break;
         }
-        reach.count(kill_at(&scene, &point, &mut tally));
+        reach.count(kill_at(&scene, &call.point, &mut tally));
     }
     reach.judge(&mut tally);
     let _sidecar = scene.run();
@@ -61,6 +61,7 @@ fn kill_at(scene: &Scene, point: &Point, tally: &mut Tally) -> bool {
     sidecar.crash();
     let number = scene.number();
     killed.readers_see(&[number - 1, number], tally);
+    killed.is_over_without_consul(tally);
     let old = scene.generations();
     let sidecar = scene.run();
     killed.is_over(number, &old, tally);

@@ -1,7 +1,7 @@
 //! `seedcar backup restore`, killed at each call of its only thread.
 
 use super::after::Killed;
-use super::points::{Reach, chosen};
+use super::points::{Reach, changes, chosen};
 use super::scene::Scene;
 use super::strace::{Inject, Tracer};
 use crate::ledger::Tally;
@@ -26,16 +26,16 @@ fn killed_at_every_call() {
     let calls = Tracer::run(&restore(), None);
     assert_eq!(scene.seen(), Ok(restored));
     let mut reach = Reach::default();
-    for point in chosen(calls.iter().filter(|call| scene.touches(call)), 12) {
+    for call in chosen(calls.iter().filter(|call| scene.touches(call)), changes, 4) {
         if tally.is_broken() {
             break;
         }
         newer();
         let mut older = scene.generations();
-        let calls = Tracer::run(&restore(), Some((&point, Inject::Kill)));
+        let calls = Tracer::run(&restore(), Some((&call.point, Inject::Kill)));
         let whole = calls.last().is_some_and(|call| call.line.ends_with("= ?"));
         reach.count(whole);
-        let killed = Killed::new(&scene, &point, &calls);
+        let killed = Killed::new(&scene, &call.point, &calls);
         killed.readers_see(&[restored, scene.number()], &mut tally);
         older.extend(scene.generations());
         let again = scene.pod.seedcar(&["backup", "restore", &name]);

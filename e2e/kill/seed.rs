@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::after::Killed;
 use super::gate::{Gate, ended, is_shifted};
-use super::points::{Reach, chosen};
+use super::points::{Reach, changes, chosen};
 use super::scene::Scene;
 use super::strace::{Call, Inject, Point, Tracer};
 use crate::ledger::Tally;
@@ -39,11 +39,11 @@ fn killed_at_every_call(scene: &Scene, tally: &mut Tally) {
         }
     };
     let mut reach = Reach::default();
-    for point in chosen(calls.iter().filter(|call| scene.touches(call)), 8) {
+    for call in chosen(calls.iter().filter(|call| scene.touches(call)), changes, 4) {
         if tally.is_broken() {
             break;
         }
-        let tries = std::iter::repeat_with(|| kill_at(scene, &point, tally)).take(3);
+        let tries = std::iter::repeat_with(|| kill_at(scene, &call.point, tally)).take(3);
         reach.count(tries.into_iter().any(|reached| reached));
     }
     reach.judge(tally);

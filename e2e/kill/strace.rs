@@ -103,6 +103,30 @@ impl Call {
         roots.iter().any(|root| self.line.contains(&*root.to_string_lossy()))
     }
 
+    /// What is done to what, without that which differs from run to run: numbers and random names.
+    pub fn kind(&self) -> String {
+        let asked = self.line.split(" = ").next().unwrap_or_default();
+        // Descriptors' paths stand between brackets, names between quotation marks.
+        let named = asked.split(['<', '>', '"']).skip(1).step_by(2);
+        let lasting = |path: &str| {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            name.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default().to_owned()
+        };
+        let names: Vec<String> = named.map(lasting).filter(|name| !name.is_empty()).collect();
+        let made = if self.creates() { " O_CREAT" } else { "" };
+        format!("{} {}{made}", self.point.call, names.join(" "))
+    }
+
+    /// Whether it makes a file.
+    pub fn creates(&self) -> bool {
+        self.point.call == "openat" && self.line.contains("O_CREAT")
+    }
+
+    /// Whether it came back with an error.
+    pub fn failed(&self) -> bool {
+        self.line.contains(" = -1 ")
+    }
+
     /// Whether it was made to fail.
     pub fn injected(&self) -> bool {
         self.line.ends_with("(INJECTED)")

@@ -1,8 +1,9 @@
 //! Writing a backup: one sidecar lives through all of it.
 
 use super::super::backup::{backed_up, keeper, recorded};
-use super::super::strace::{Call, Inject, Tracer, is_gone, waits};
-use super::{cases, injected};
+use super::super::scene::Scene;
+use super::super::strace::{Call, Inject, Point, Tracer, is_gone, waits};
+use super::{each, injected};
 use crate::ledger::Tally;
 use crate::rig::{SOON, Sidecar};
 use crate::wait::eventually;
@@ -13,40 +14,45 @@ fn each_call_fails_once() {
     let (scene, calls) = recorded();
     let sidecar = scene.run();
     backed_up(&scene);
-    let tid = keeper(&sidecar);
-    for (point, error) in cases(&scene, &calls, 2) {
-        if tally.is_broken() {
-            break;
+    let keeper = (&sidecar, keeper(&sidecar));
+    each(&scene, &calls, 4, &mut tally, |point, error, tally| {
+        fail_at(&scene, keeper, point, error, tally)
+    });
+    tally.finish();
+}
+
+/// Whatever fails, it is backed up a moment later, and until then there is the older backup.
+fn fail_at(
+    scene: &Scene,
+    (sidecar, tid): (&Sidecar<'_>, i32),
+    point: &Point,
+    error: &'static str,
+    tally: &mut Tally,
+) -> Vec<Call> {
+    let before = Told::by(sidecar);
+    let tracer = Tracer::attach(tid, Some((point, Inject::Fail(error))));
+    scene.change();
+    let number = scene.number();
+    let mut wrong = None;
+    eventually(&format!("{point} {error}: it is backed up after all"), SOON, || {
+        assert!(!is_gone(tid), "{point} {error}: the keeper died");
+        let found = scene.backed_up();
+        if !found.as_ref().is_ok_and(|n| [number - 1, number].contains(n)) {
+            wrong.get_or_insert(found.clone());
         }
-        let (before, untidy) = (errors(&sidecar), sidecar.events("backup_untidy").len());
-        let tracer = Tracer::attach(tid, Some((&point, Inject::Fail(error))));
-        scene.change();
-        let number = scene.number();
-        let mut wrong = None;
-        eventually(&format!("{point} {error}: it is backed up after all"), SOON, || {
-            assert!(!is_gone(tid), "{point} {error}: the keeper died");
-            let found = scene.backed_up();
-            if !found.as_ref().is_ok_and(|n| [number - 1, number].contains(n)) {
-                wrong.get_or_insert(found.clone());
-            }
-            let up = sidecar.source().mechanisms["backup"].up;
-            (found == Ok(number) && up && waits(tid)).then_some(())
-        });
-        let calls = tracer.detach();
-        let Some(failed) = injected(&calls) else {
-            continue;
-        };
+        // Counted when all else is done.
+        let over = Told::by(sidecar).written > before.written;
+        let up = sidecar.source().mechanisms["backup"].up;
+        (over && found == Ok(number) && up && waits(tid)).then_some(())
+    });
+    let calls = tracer.detach();
+    if let Some(failed) = injected(&calls) {
         let what = format!("{error} of {}", failed.line);
         tally.check(wrong.is_none(), || format!("{what}: the newest backup is {wrong:?}"));
-        let counted = errors(&sidecar) - before;
-        tally.check(!must_count(failed) || counted == 1.0, || format!("{what}: counted {counted}"));
-        if failed.point.call == "unlinkat" {
-            let told = sidecar.events("backup_untidy").len() > untidy;
-            tally.check(told, || format!("{what}: nobody is told"));
-        }
+        before.judge(&Told::by(sidecar), failed, &what, tally);
         tally.check(scene.seen() == Ok(number), || format!("{what}: the files are not there"));
     }
-    tally.finish();
+    calls
 }
 
 /// Without these there is no new backup.
@@ -61,7 +67,46 @@ fn must_count(failed: &Call) -> bool {
     }
 }
 
-fn errors(sidecar: &Sidecar<'_>) -> f64 {
-    let series = "seedcar_backup_writes_total{result=\"error\",source=\"default\"}";
-    sidecar.metric(series).unwrap_or(0.0)
+/// What a sidecar has said of its backups so far.
+struct Told {
+    written: f64,
+    errors: f64,
+    /// Lines of the log.
+    failed: usize,
+    untidy: usize,
+}
+
+// === impl Told ===
+
+impl Told {
+    fn by(sidecar: &Sidecar<'_>) -> Self {
+        let count = |result: &str| {
+            let series =
+                format!("seedcar_backup_writes_total{{result=\"{result}\",source=\"default\"}}");
+            sidecar.metric(&series).unwrap_or(0.0)
+        };
+        let lines = |event| sidecar.events(event).len();
+        Self {
+            written: count("written"),
+            errors: count("error"),
+            failed: lines("backup_failed"),
+            untidy: lines("backup_untidy"),
+        }
+    }
+
+    /// What failed was said once, and counted as what it was.
+    fn judge(&self, after: &Self, failed: &Call, what: &str, tally: &mut Tally) {
+        let written = after.written - self.written;
+        tally.check(written == 1.0, || format!("{what}: {written} counted as written"));
+        if must_count(failed) {
+            let counted = after.errors - self.errors;
+            tally.check(counted == 1.0, || format!("{what}: counted {counted}"));
+            let told = after.failed > self.failed;
+            tally.check(told, || format!("{what}: nobody is told"));
+        }
+        if failed.point.call == "unlinkat" {
+            let told = after.untidy > self.untidy;
+            tally.check(told, || format!("{what}: nobody is told"));
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use super::super::gate::Gate;
 use super::super::scene::Scene;
 use super::super::strace::{Call, Inject, Point, Tracer};
-use super::{cases, injected};
+use super::{each, injected};
 use crate::ledger::Tally;
 
 /// The volume cannot be written.
@@ -16,30 +16,28 @@ fn each_call_fails_once() {
     let mut tally = Tally::of("kill::fail::init::each_call_fails_once");
     let scene = Scene::new();
     let (calls, ..) = init(&scene, None);
-    for (point, error) in cases(&scene, &calls, 6) {
-        if tally.is_broken() {
-            break;
-        }
-        let (calls, code, words) = init(&scene, Some((&point, Inject::Fail(error))));
-        let Some(failed) = injected(&calls) else {
-            continue;
-        };
-        let what = format!("{error} of {}", failed.line);
-        let told = code == 0 || code == VOLUME && words.contains("volume");
-        tally.check(told, || format!("{what}: exit {code}, {words}"));
-        let seen = scene.current().map(|_| scene.seen_inside());
-        let whole = seen.as_ref().is_none_or(|seen| *seen == Ok(scene.number()));
-        tally
-            .check(whole && (code != 0 || seen.is_some()), || format!("{what}: there is {seen:?}"));
-        let old = scene.generations();
-        if code != 0 {
-            scene.pod.init();
-        }
-        let (seen, left) = (scene.seen(), scene.left_over(scene.number(), &old));
-        let well = seen == Ok(scene.number()) && left.is_empty();
-        tally.check(well, || format!("{what}: exit {code}, in the end {seen:?}, left {left:?}"));
-    }
+    each(&scene, &calls, 4, &mut tally, |point, error, tally| fail_at(&scene, point, error, tally));
     tally.finish();
+}
+
+/// Whatever fails, there is nothing or all of it, and the next `init` works.
+fn fail_at(scene: &Scene, point: &Point, error: &'static str, tally: &mut Tally) -> Vec<Call> {
+    let (calls, code, words) = init(scene, Some((point, Inject::Fail(error))));
+    let Some(failed) = injected(&calls) else { return calls };
+    let what = format!("{error} of {}", failed.line);
+    let told = code == 0 || code == VOLUME && words.contains("volume");
+    tally.check(told, || format!("{what}: exit {code}, {words}"));
+    let seen = scene.current().map(|_| scene.seen_inside());
+    let whole = seen.as_ref().is_none_or(|seen| *seen == Ok(scene.number()));
+    tally.check(whole && (code != 0 || seen.is_some()), || format!("{what}: there is {seen:?}"));
+    let old = scene.generations();
+    if code != 0 {
+        scene.pod.init();
+    }
+    let (seen, left) = (scene.seen(), scene.left_over(scene.number(), &old));
+    let well = seen == Ok(scene.number()) && left.is_empty();
+    tally.check(well, || format!("{what}: exit {code}, in the end {seen:?}, left {left:?}"));
+    calls
 }
 
 /// `init` on an empty volume: what its publisher called, its exit code and what it said.
@@ -65,19 +63,13 @@ fn each_call_of_a_restore_fails_once() {
     let name = scene.listed()[0].name.clone();
     let restored = scene.number();
     scene.change();
-    let restore = || scene.pod.command(&["backup", "restore", &name]);
     scene.pod.init();
-    let calls = Tracer::run(&restore(), None);
-    for (point, error) in cases(&scene, &calls, 6) {
-        if tally.is_broken() {
-            break;
-        }
+    let calls = restore(&scene, &name, None);
+    each(&scene, &calls, 4, &mut tally, |point, error, tally| {
         scene.pod.init();
         let mut older = scene.generations();
-        let calls = Tracer::run(&restore(), Some((&point, Inject::Fail(error))));
-        let Some(failed) = injected(&calls) else {
-            continue;
-        };
+        let calls = restore(&scene, &name, Some((point, Inject::Fail(error))));
+        let Some(failed) = injected(&calls) else { return calls };
         let what = format!("{error} of {}", failed.line);
         let seen = scene.seen();
         let old_or_new = seen.as_ref().is_ok_and(|n| [restored, scene.number()].contains(n));
@@ -88,6 +80,11 @@ fn each_call_of_a_restore_fails_once() {
         let (seen, left) = (scene.seen(), scene.left_over(restored, &older));
         let well = seen == Ok(restored) && left.is_empty();
         tally.check(well, || format!("{what}: in the end {seen:?}, left {left:?}"));
-    }
+        calls
+    });
     tally.finish();
+}
+
+fn restore(scene: &Scene, name: &str, inject: Option<(&Point, Inject)>) -> Vec<Call> {
+    Tracer::run(&scene.pod.command(&["backup", "restore", name]), inject)
 }

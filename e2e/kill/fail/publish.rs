@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::publish::{prepared, record};
 use super::super::scene::Scene;
 use super::super::strace::{Call, Inject, Point, Tracer, is_gone, waits};
-use super::{cases, injected, kind};
+use super::{each, injected, kind};
 use crate::ledger::Tally;
 use crate::rig::{SOON, Sidecar};
 use crate::wait::eventually;
@@ -18,24 +18,21 @@ fn each_call_fails_once() {
     let calls = record(&scene);
     let (sidecar, tid) = prepared(&scene);
     let mut shown = scene.generations();
-    for (point, error) in cases(&scene, &calls, 10) {
-        if tally.is_broken() {
-            break;
-        }
+    each(&scene, &calls, 4, &mut tally, |point, error, tally| {
         let before = errors(&sidecar, error);
-        let tracer = Tracer::attach(tid, Some((&point, Inject::Fail(error))));
+        let tracer = Tracer::attach(tid, Some((point, Inject::Fail(error))));
         scene.change();
-        publishes(&scene, tid, &format!("{point} {error}"), &mut tally);
+        publishes(&scene, tid, &format!("{point} {error}"), tally);
         let calls = tracer.detach();
         shown.extend(scene.current());
-        let Some(failed) = injected(&calls) else {
-            continue;
-        };
+        let Some(failed) = injected(&calls) else { return calls };
         let counted = errors(&sidecar, error) - before;
         let what = format!("{error} of {}", failed.line);
-        tally.check(!must_count(failed) || counted == 1.0, || format!("{what}: counted {counted}"));
-        settles(&scene, &sidecar, &shown, &what, &mut tally);
-    }
+        let well = !must_count(failed) || counted == 1.0;
+        tally.check(well, || format!("{what}: counted {counted}"));
+        settles(&scene, &sidecar, &shown, &what, tally);
+        calls
+    });
     scene.only_one_generation_stays(&mut tally);
     tally.finish();
 }
