@@ -3,6 +3,7 @@
 
 mod backup;
 mod bounded;
+mod chart;
 mod conformance;
 mod consul;
 mod core;
@@ -13,6 +14,7 @@ mod incidents;
 mod kill;
 mod layers;
 mod ledger;
+mod pods;
 mod quorum;
 mod readers;
 mod readme;

@@ -7,18 +7,27 @@ use seedcar::{config, exit, metrics};
 
 #[test]
 fn the_generated_tables_have_not_drifted() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let lines = format!("```diff\n{}```", crate::chart::rendered::added());
+    up_to_date(
+        "README.md",
+        &[
+            ("settings", config::settings_markdown()),
+            ("exits", exit::markdown()),
+            ("metrics", metrics::markdown()),
+            ("chart", lines.clone()),
+        ],
+    );
+    up_to_date("charts/seedcar/README.md", &[("chart", lines)]);
+}
+
+fn up_to_date(file: &str, tables: &[(&str, String)]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let old = fs::read_to_string(&path).unwrap();
-    let tables = [
-        ("settings", config::settings_markdown()),
-        ("exits", exit::markdown()),
-        ("metrics", metrics::markdown()),
-    ];
     let new = tables.iter().fold(old.clone(), |text, (name, table)| replace(&text, name, table));
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, &new).unwrap();
     } else {
-        assert!(old == new, "run: UPDATE=1 cargo test --test e2e readme");
+        assert!(old == new, "{file}: run UPDATE=1 cargo test --test e2e readme");
     }
 }
 

@@ -1,0 +1,151 @@
+{{/* Items for `initContainers`: what fills the volume, and what keeps it fresh where that is native. */}}
+{{- define "seedcar.initContainers" -}}
+{{- $values := include "seedcar.values" . | fromYaml -}}
+{{- if $values.enabled -}}
+- name: seedcar-init
+  {{- include "seedcar.container" . | nindent 2 }}
+  args: [init]
+{{- if include "seedcar.native" . }}
+- name: seedcar
+  restartPolicy: Always
+  {{- include "seedcar.sidecar" . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Items for `containers`: the sidecar where it cannot be native, else nothing. */}}
+{{- define "seedcar.containers" -}}
+{{- $values := include "seedcar.values" . | fromYaml -}}
+{{- if and $values.enabled (ne $values.mode "init-only") (not (include "seedcar.native" .)) -}}
+- name: seedcar
+  {{- include "seedcar.sidecar" . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "seedcar.sidecar" -}}
+{{- $values := include "seedcar.values" . | fromYaml -}}
+{{ include "seedcar.container" . }}
+args: [run]
+ports:
+  - name: seedcar
+    containerPort: {{ $values.http.port }}
+    protocol: TCP
+livenessProbe:
+  httpGet:
+    path: /livez
+    port: {{ $values.http.port }}
+  {{- toYaml $values.livenessProbe | nindent 2 }}
+{{- end -}}
+
+{{/* What both containers have. */}}
+{{- define "seedcar.container" -}}
+{{- $values := include "seedcar.values" . | fromYaml -}}
+image: {{ include "seedcar.image" . | quote }}
+imagePullPolicy: {{ $values.image.pullPolicy }}
+env:
+  {{- include "seedcar.settings" $values | nindent 2 }}
+volumeMounts:
+  - name: seedcar
+    mountPath: /seedcar
+  {{- if ne $values.backup.type "none" }}
+  - name: seedcar-backup
+    mountPath: /backup
+    {{- if eq $values.backup.mode "read" }}
+    readOnly: true
+    {{- end }}
+  {{- end }}
+  {{- if $values.consul.tokenSecret.name }}
+  - name: seedcar-token
+    mountPath: /etc/seedcar/token
+    readOnly: true
+  {{- end }}
+  {{- if $values.consul.tls.caSecret }}
+  - name: seedcar-ca
+    mountPath: /etc/seedcar/ca
+    readOnly: true
+  {{- end }}
+  {{- if $values.consul.tls.certSecret }}
+  - name: seedcar-cert
+    mountPath: /etc/seedcar/cert
+    readOnly: true
+  {{- end }}
+resources:
+  {{- $resources := deepCopy $values.resources }}
+  {{- if not $resources.limits.memory }}
+  {{- $_ := set $resources.limits "memory" (printf "%sMi" (include "seedcar.memory.least" $values)) }}
+  {{- end }}
+  {{- toYaml $resources | nindent 2 }}
+securityContext:
+  {{- include "seedcar.securityContext" . | nindent 2 }}
+terminationMessagePolicy: FallbackToLogsOnError
+{{- end -}}
+
+{{/* What the profile `restricted` asks for, with a user where the cluster does not choose one. */}}
+{{- define "seedcar.securityContext" -}}
+{{- $values := include "seedcar.values" . | fromYaml -}}
+{{- $root := .root | default . -}}
+{{- $context := dict
+      "allowPrivilegeEscalation" false
+      "capabilities" (dict "drop" (list "ALL"))
+      "readOnlyRootFilesystem" true
+      "runAsNonRoot" true
+      "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- $found := $root.Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- if not (ternary $found (eq (toString $values.openshift) "true") (eq (toString $values.openshift) "auto")) -}}
+{{- $_ := merge $context (dict "runAsUser" 65532 "runAsGroup" 65532) -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite $context $values.securityContext) -}}
+{{- end -}}
+
+{{/* The settings that differ from the program's own. */}}
+{{- define "seedcar.settings" -}}
+{{- $settings := list -}}
+{{- if .prefix -}}
+{{- $settings = append $settings (list "SEEDCAR_PREFIX" .prefix) -}}
+{{- else -}}
+{{- $pairs := list -}}
+{{- range .sources -}}{{- $pairs = append $pairs (printf "%s=%s" .name .prefix) -}}{{- end -}}
+{{- $settings = append $settings (list "SEEDCAR_SOURCE" (join "," $pairs)) -}}
+{{- end -}}
+{{- $settings = append $settings (list "SEEDCAR_CONSUL" .consul.address) -}}
+{{- $settings = append $settings (list "SEEDCAR_DATACENTER" .consul.datacenter) -}}
+{{- $settings = append $settings (list "SEEDCAR_NAMESPACE" .consul.namespace) -}}
+{{- $settings = append $settings (list "SEEDCAR_PARTITION" .consul.partition) -}}
+{{- if .consul.tokenSecret.name -}}
+{{- $settings = append $settings (list "SEEDCAR_TOKEN_FILE" (printf "/etc/seedcar/token/%s" .consul.tokenSecret.key)) -}}
+{{- end -}}
+{{- if .consul.tls.caSecret -}}
+{{- $settings = append $settings (list "SEEDCAR_CA_FILE" (printf "/etc/seedcar/ca/%s" .consul.tls.caKey)) -}}
+{{- end -}}
+{{- if .consul.tls.certSecret -}}
+{{- $settings = append $settings (list "SEEDCAR_CLIENT_CERT" "/etc/seedcar/cert/tls.crt") -}}
+{{- $settings = append $settings (list "SEEDCAR_CLIENT_KEY" "/etc/seedcar/cert/tls.key") -}}
+{{- end -}}
+{{- $settings = append $settings (list "SEEDCAR_TLS_SERVER_NAME" .consul.tls.serverName) -}}
+{{- $settings = append $settings (list "SEEDCAR_NO_WATCH" (ternary "" "true" .watch.enabled)) -}}
+{{- $settings = append $settings (list "SEEDCAR_WAIT" .watch.wait) -}}
+{{- $settings = append $settings (list "SEEDCAR_NO_HEARTBEAT" (ternary "" "true" .heartbeat.enabled)) -}}
+{{- $settings = append $settings (list "SEEDCAR_HEARTBEAT" .heartbeat.interval) -}}
+{{- $settings = append $settings (list "SEEDCAR_SEED_TIMEOUT" .seed.timeout) -}}
+{{- $settings = append $settings (list "SEEDCAR_ALLOW_EMPTY" (ternary "true" "" .guards.allowEmpty)) -}}
+{{- $settings = append $settings (list "SEEDCAR_MAX_SHRINK_PERCENT" .guards.maxShrinkPercent) -}}
+{{- $settings = append $settings (list "SEEDCAR_MAX_BYTES" .guards.maxBytes) -}}
+{{- $settings = append $settings (list "SEEDCAR_MAX_KEYS" .guards.maxKeys) -}}
+{{- if eq .backup.type "none" -}}
+{{- $settings = append $settings (list "SEEDCAR_NO_BACKUP" "true") -}}
+{{- else -}}
+{{- $settings = append $settings (list "SEEDCAR_BACKUP_MODE" (ternary "read" "" (eq .backup.mode "read"))) -}}
+{{- $settings = append $settings (list "SEEDCAR_BACKUP_ID" .backup.id) -}}
+{{- end -}}
+{{- if ne (int64 .http.port) 4292 -}}
+{{- $settings = append $settings (list "SEEDCAR_HTTP" (printf "[::]:%d" (int64 .http.port))) -}}
+{{- end -}}
+{{- $settings = append $settings (list "SEEDCAR_LOG_LEVEL" .log.level) -}}
+{{- $env := list -}}
+{{- range $settings -}}
+{{- $value := last . -}}
+{{- if not (kindIs "string" $value) -}}{{- $value = int64 $value | toString -}}{{- end -}}
+{{- if $value -}}{{- $env = append $env (dict "name" (first .) "value" $value) -}}{{- end -}}
+{{- end -}}
+{{- toYaml (concat $env .extraEnv) -}}
+{{- end -}}

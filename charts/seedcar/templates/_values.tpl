@@ -1,0 +1,95 @@
+{{/*
+What the templates are called with: the root of the chart that uses them, or
+(dict "root" . "values" X) where X wins over .Values.seedcar, for a chart with several workloads.
+*/}}
+{{- define "seedcar.values" -}}
+{{- $root := .root | default . -}}
+{{- if not (hasKey $root.Values "seedcar") -}}
+{{- fail "seedcar: no values found at .Values.seedcar; the dependency must keep its name, without an alias" -}}
+{{- end -}}
+{{- $values := mergeOverwrite (deepCopy $root.Values.seedcar) (deepCopy (.values | default dict)) -}}
+{{- include "seedcar.check" $values -}}
+{{- toYaml $values -}}
+{{- end -}}
+
+{{/* What a schema cannot say. Prints nothing. */}}
+{{- define "seedcar.check" -}}
+{{- if .enabled -}}
+{{- if and .prefix .sources -}}
+{{- fail "seedcar: set seedcar.prefix or seedcar.sources, not both" -}}
+{{- end -}}
+{{- if not (or .prefix .sources) -}}
+{{- fail "seedcar: seedcar.prefix is needed: the Consul prefix to mirror, such as apps/web" -}}
+{{- end -}}
+{{- if not .consul.address -}}
+{{- fail "seedcar: seedcar.consul.address is needed: where Consul answers, such as consul-server.consul:8500" -}}
+{{- end -}}
+{{- if and (hasPrefix "https://" .consul.address) (not .consul.tls.caSecret) -}}
+{{- fail "seedcar: seedcar.consul.tls.caSecret is needed for an https address: the image has no authorities of its own" -}}
+{{- end -}}
+{{- if not (or .watch.enabled .heartbeat.enabled) -}}
+{{- fail "seedcar: seedcar.watch.enabled and seedcar.heartbeat.enabled are both false: nothing would keep the files fresh" -}}
+{{- end -}}
+{{- if and (eq .backup.type "existingClaim") (not .backup.existingClaim) -}}
+{{- fail "seedcar: seedcar.backup.existingClaim is needed where seedcar.backup.type is existingClaim" -}}
+{{- end -}}
+{{- if and .backup.existingClaim (ne .backup.type "existingClaim") -}}
+{{- fail (printf "seedcar: seedcar.backup.existingClaim is set, but seedcar.backup.type is %s" .backup.type) -}}
+{{- end -}}
+{{- $given := .resources.limits.memory -}}
+{{- if $given -}}
+{{- $least := include "seedcar.memory.least" . | int64 -}}
+{{- if lt (include "seedcar.mebibytes" $given | int64) $least -}}
+{{- fail (printf "seedcar: seedcar.resources.limits.memory is %s, but %dMi are needed: 1.25 x volume.sizeLimit (%s) + 2.2 x guards.maxBytes (%s) + 8Mi; leave it empty, or lower those" $given $least .volume.sizeLimit .guards.maxBytes) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A quantity in whole MiB, rounded up. The schema allows Ki, Mi and Gi. */}}
+{{- define "seedcar.mebibytes" -}}
+{{- $text := toString . -}}
+{{- if hasSuffix "Gi" $text -}}
+{{- mul (trimSuffix "Gi" $text | int64) 1024 -}}
+{{- else if hasSuffix "Mi" $text -}}
+{{- trimSuffix "Mi" $text | int64 -}}
+{{- else -}}
+{{- div (add (trimSuffix "Ki" $text | int64) 1023) 1024 -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The documented minimum of the memory limit in MiB: tmpfs with its slab, payload, the program. */}}
+{{- define "seedcar.memory.least" -}}
+{{- $size := include "seedcar.mebibytes" .volume.sizeLimit | int64 -}}
+{{- $payload := include "seedcar.mebibytes" .guards.maxBytes | int64 -}}
+{{- add (div (add (mul $size 5) 3) 4) (div (add (mul $payload 22) 9) 10) 8 -}}
+{{- end -}}
+
+{{/* True where the sidecar is an init container that keeps running: stable from 1.29, but kubelets
+may be three minors older than the cluster says. */}}
+{{- define "seedcar.native" -}}
+{{- $values := include "seedcar.values" . | fromYaml -}}
+{{- $root := .root | default . -}}
+{{- if eq $values.mode "auto" -}}
+{{- if semverCompare ">=1.32.0-0" $root.Capabilities.KubeVersion.Version -}}true{{- end -}}
+{{- else if eq $values.mode "native" -}}true{{- end -}}
+{{- end -}}
+
+{{/* What pods and monitors find each other by. */}}
+{{- define "seedcar.name" -}}
+{{- $root := .root | default . -}}
+{{- printf "%s-seedcar" ($root.Release.Name | trunc 55 | trimSuffix "-") -}}
+{{- end -}}
+
+{{- define "seedcar.image" -}}
+{{- $values := include "seedcar.values" . | fromYaml -}}
+{{- $root := .root | default . -}}
+{{- $registry := ($root.Values.global | default dict).imageRegistry | default $values.image.registry -}}
+{{- if $registry -}}{{- $registry -}}/{{- end -}}
+{{- $values.image.repository -}}
+{{- if $values.image.digest -}}
+@{{- $values.image.digest -}}
+{{- else -}}
+:{{- $values.image.tag | default $root.Subcharts.seedcar.Chart.AppVersion -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,172 @@
+//! What the charts render.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::restricted::restricted;
+use super::{Charts, HELMS, helm, root, text};
+
+/// The oldest that the charts claim, the last before native sidecars and the first with them as the
+/// chart has it, and the newest.
+const KUBERNETES: &[&str] = &["1.25", "1.28", "1.31", "1.32", "1.33", "1.37"];
+
+/// One file of values for each feature.
+fn features() -> Vec<PathBuf> {
+    let dir =
+        std::fs::read_dir(root().join("charts/seedcar-app/ci")).expect("charts/seedcar-app/ci");
+    let mut files: Vec<_> = dir.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    assert!(files.len() > 10, "{files:?}");
+    files
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().expect("a name").to_string_lossy().into_owned()
+}
+
+/// The documents of a stream of YAML.
+pub fn documents(yaml: &str) -> Vec<Value> {
+    let documents = serde_yaml::Deserializer::from_str(yaml);
+    let values = documents.map(|document| Value::deserialize(document).expect("YAML"));
+    values.filter(|value| !value.is_null()).collect()
+}
+
+#[test]
+fn both_helms_render_the_same_for_each_feature_and_kubernetes() {
+    for values in features() {
+        for kubernetes in KUBERNETES {
+            let rendered = HELMS.map(|helm| {
+                let args = ["--values", values.to_str().unwrap(), "--kube-version", kubernetes];
+                let output = Charts::shared().template(helm, "charts/seedcar-app", &args);
+                assert!(output.status.success(), "{}: {}", name(&values), text(&output));
+                String::from_utf8(output.stdout).expect("text")
+            });
+            assert_eq!(rendered[0], rendered[1], "{} for {kubernetes}", name(&values));
+        }
+    }
+}
+
+#[test]
+fn every_object_is_valid_and_every_pod_meets_the_restricted_profile() {
+    let validate = helm("KUBERNETES_VALIDATE_BIN");
+    let scratch = tempfile::tempdir().expect("a directory");
+    for kubernetes in KUBERNETES {
+        let mut files = Vec::new();
+        for values in features() {
+            let args = ["--values", values.to_str().unwrap(), "--kube-version", kubernetes];
+            let output = Charts::shared().template("HELM_BIN", "charts/seedcar-app", &args);
+            let yaml = String::from_utf8(output.stdout).expect("text");
+            let objects = documents(&yaml);
+            assert!(!objects.is_empty(), "{} renders nothing", name(&values));
+            // On OpenShift the cluster sets what the profile asks of the user's number.
+            for object in &objects {
+                restricted(object).unwrap_or_else(|why| panic!("{}: {why}", name(&values)));
+            }
+            // Custom resources have schemas of their own.
+            let known = objects.iter().filter(|object| !is_custom(object));
+            let texts = known.map(|object| serde_yaml::to_string(object).expect("YAML"));
+            let file = scratch.path().join(format!("{kubernetes}-{}", name(&values)));
+            std::fs::write(&file, texts.collect::<Vec<_>>().join("---\n")).expect("write it");
+            files.push(file);
+        }
+        let mut check = Command::new(&validate);
+        check.args(["--strict", "--quiet", "-k", kubernetes]).args(&files);
+        let output = check.output().expect("start kubernetes-validate");
+        assert!(output.status.success(), "{kubernetes}: {}", text(&output));
+    }
+}
+
+fn is_custom(object: &Value) -> bool {
+    object["apiVersion"].as_str().is_some_and(|version| version.starts_with("monitoring."))
+}
+
+#[test]
+fn a_sidecar_is_native_from_the_first_kubernetes_where_all_kubelets_know_it() {
+    let values = root().join("charts/seedcar-app/ci/minimal-values.yaml");
+    let placed = |kubernetes: &str, kind: &str| {
+        let set = format!("kind={kind}");
+        let args = ["-f", values.to_str().unwrap(), "--kube-version", kubernetes, "--set", &set];
+        let output = Charts::shared().template("HELM_BIN", "charts/seedcar-app", &args);
+        let objects = documents(&String::from_utf8(output.stdout).expect("text"));
+        let workload = objects.iter().find(|object| object["kind"] == kind).expect("a workload");
+        let spec = &workload["spec"]["template"]["spec"];
+        let in_list = |list: &str| {
+            let containers = spec[list].as_array().expect("a list");
+            containers.iter().find(|container| container["name"] == "seedcar").cloned()
+        };
+        (in_list("initContainers"), in_list("containers"))
+    };
+    let (native, ordinary) = placed("1.32.0", "Deployment");
+    assert_eq!(native.expect("a native sidecar")["restartPolicy"], "Always");
+    assert!(ordinary.is_none());
+    let (native, ordinary) = placed("1.31.9", "Deployment");
+    assert!(native.is_none() && ordinary.expect("a sidecar")["restartPolicy"].is_null());
+    let (native, ordinary) = placed("1.31.9", "Job");
+    assert!(native.is_none() && ordinary.is_none(), "a sidecar that never lets the job end");
+    assert!(placed("1.32.0", "Job").0.is_some());
+}
+
+#[test]
+fn what_is_switched_off_leaves_nothing_behind() {
+    let values = root().join("charts/seedcar-app/ci/disabled-values.yaml");
+    let args = ["--values", values.to_str().unwrap(), "--show-only", "templates/workload.yaml"];
+    let output = Charts::shared().template("HELM_BIN", "charts/seedcar-app", &args);
+    let yaml = String::from_utf8(output.stdout).expect("text");
+    let left = yaml.replace("seedcar-app", "");
+    assert!(yaml.contains("kind: Deployment") && !left.contains("seedcar/"), "{yaml}");
+    assert!(!left.contains("SEEDCAR") && !left.contains("initContainers"), "{yaml}");
+}
+
+#[test]
+fn helm_lints_both_charts() {
+    let values = root().join("charts/seedcar-app/ci/minimal-values.yaml");
+    for variable in HELMS {
+        for (chart, args) in [
+            ("charts/seedcar", vec![]),
+            ("charts/seedcar-app", vec!["-f", values.to_str().unwrap()]),
+        ] {
+            let mut lint = Command::new(helm(variable));
+            lint.args(["lint", "--strict"]).arg(Charts::shared().path(chart)).args(args);
+            let output = lint.output().expect("start helm");
+            assert!(output.status.success(), "{variable} {chart}: {}", text(&output));
+        }
+    }
+}
+
+#[test]
+fn a_chart_of_ones_own_takes_at_most_twelve_lines() {
+    let lines = added().lines().filter(|line| line.starts_with('+')).count();
+    assert!((5..=12).contains(&lines), "{}", added());
+    for helm in HELMS {
+        let output =
+            Charts::shared().template(helm, "e2e/chart/after", &["--kube-version", "1.36"]);
+        assert!(output.status.success(), "{}", text(&output));
+        let objects = documents(&String::from_utf8(output.stdout).expect("text"));
+        let spec = &objects[0]["spec"]["template"]["spec"];
+        assert_eq!(spec["initContainers"][1]["name"], "seedcar");
+        assert_eq!(spec["containers"][0]["volumeMounts"][0]["mountPath"], "/seedcar");
+        assert_eq!(spec["containers"].as_array().map(Vec::len), Some(1));
+    }
+}
+
+/// What a chart of one's own gets, file by file.
+pub fn added() -> String {
+    let compared = Command::new("diff")
+        .args(["-r", "-N", "-U0", "before", "after"])
+        .current_dir(root().join("e2e/chart"))
+        .output()
+        .expect("start diff");
+    let shown = String::from_utf8(compared.stdout).expect("text");
+    let mut text = String::new();
+    for line in shown.lines() {
+        if let Some(file) = line.strip_prefix("+++ after/") {
+            text += &format!("  # {}\n", file.split('\t').next().unwrap_or(file));
+        } else if line.starts_with('+') {
+            text += &format!("{line}\n");
+        }
+    }
+    text
+}

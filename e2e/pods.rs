@@ -1,0 +1,9 @@
+//! Pods of a real Kubernetes: the image, the chart and a real Consul. Run by `e2e/run cluster` in what
+//! `e2e/cluster/with` starts, or on a cluster of yours by `e2e/cluster/with --kubeconfig`.
+
+mod cluster;
+mod ends;
+mod outage;
+mod release;
+mod seeded;
+mod watcher;

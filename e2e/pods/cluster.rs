@@ -1,0 +1,198 @@
+//! The cluster: kubectl, and a namespace for each story.
+
+use std::net::{IpAddr, SocketAddr};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::consul::Consul;
+
+/// A hang guard: images are there and volumes are local, but the machine may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Each question is a process of its own that costs a tenth of a second of a processor.
+const POLL: Duration = Duration::from_millis(300);
+
+/// A namespace whose pods must meet the profile `restricted`. Dropped, it goes with all in it.
+pub struct Namespace {
+    name: String,
+}
+
+/// What a variable says that `e2e/cluster/with` sets.
+#[track_caller]
+pub fn given(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run ./e2e/run cluster"))
+}
+
+/// A real Consul that pods reach.
+fn consul() -> Consul {
+    Consul::start_real(json!({"client_addr": "0.0.0.0"}))
+}
+
+/// One with what the application of the stories reads.
+pub fn filled() -> Consul {
+    let consul = consul();
+    consul.put("app/greeting", "hello");
+    consul.put("app/n", "0");
+    consul
+}
+
+/// Where pods find what this process has bound to this port of every address.
+pub fn from_pods(port: u16) -> SocketAddr {
+    let host: IpAddr = given("CLUSTER_HOST").parse().expect("CLUSTER_HOST is an address");
+    (host, port).into()
+}
+
+/// As [`crate::wait::eventually`], for what `kubectl` is asked.
+#[track_caller]
+pub fn slowly<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(POLL);
+    }
+}
+
+/// As [`crate::wait::throughout`], for what `kubectl` is asked.
+#[track_caller]
+pub fn throughout(what: &str, window: Duration, mut is: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while begun.elapsed() < window {
+        assert!(is(), "after {:?} no longer: {what}", begun.elapsed());
+        std::thread::sleep(POLL);
+    }
+}
+
+// === impl Namespace ===
+
+impl Namespace {
+    /// A new one.
+    pub fn new(story: &str) -> Self {
+        let name = format!("{story}-{:x}", fastrand::u32(..));
+        let made = Self { name };
+        made.apply(&json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": made.name, "labels": {
+                "pod-security.kubernetes.io/enforce": "restricted",
+            }},
+        }));
+        slowly("the service account is there", || {
+            made.try_output(&["get", "serviceaccount", "default"])
+        });
+        made
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `kubectl` in it: what it printed. It must work.
+    #[track_caller]
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().expect("start kubectl");
+        assert!(output.status.success(), "kubectl {args:?}: {}", both(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// What `kubectl` printed, if it works in it.
+    pub fn try_output(&self, args: &[&str]) -> Option<String> {
+        let output = self.command(args).output().expect("start kubectl");
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// `kubectl` to be started by the caller.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("kubectl");
+        command.args(["--namespace", &self.name]).args(args).stdin(Stdio::null());
+        command
+    }
+
+    /// Creates or changes an object.
+    #[track_caller]
+    pub fn apply(&self, object: &Value) {
+        use std::io::Write as _;
+        let mut kubectl = self.command(&["apply", "-f", "-"]);
+        kubectl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = kubectl.spawn().expect("start kubectl");
+        let mut input = child.stdin.take().expect("a pipe");
+        input.write_all(object.to_string().as_bytes()).expect("kubectl reads");
+        drop(input);
+        let output = child.wait_with_output().expect("wait for kubectl");
+        assert!(output.status.success(), "kubectl apply: {}", both(&output));
+    }
+
+    /// An object, or all of a kind.
+    #[track_caller]
+    pub fn get(&self, what: &[&str]) -> Value {
+        let args = [&["get", "-o", "json"], what].concat();
+        serde_json::from_str(&self.kubectl(&args)).expect("kubectl prints JSON")
+    }
+
+    /// Pods of a release, the ones that are going aside.
+    #[track_caller]
+    pub fn pods(&self, release: &str) -> Vec<Value> {
+        let selector = format!("app.kubernetes.io/instance={release}");
+        let mut list = self.get(&["pods", "-l", &selector]);
+        let items = list["items"].as_array_mut().expect("a list");
+        items.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        std::mem::take(items)
+    }
+
+    /// The log of a container so far.
+    #[track_caller]
+    pub fn log(&self, pod: &str, container: &str) -> String {
+        self.kubectl(&["logs", pod, "-c", container])
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let shown = [["describe", "pods"], ["get", "events"]];
+            for args in shown {
+                let output = self.command(&args).output().expect("start kubectl");
+                eprintln!("--- kubectl {args:?}\n{}", both(&output));
+            }
+        }
+        let _ = self.command(&["delete", "namespace", &self.name, "--wait=false"]).output();
+    }
+}
+
+fn both(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
+}
+
+/// A claim on a directory of the node, for a story that needs a volume that outlives its pod.
+pub fn local_volume(namespace: &Namespace) -> String {
+    let dir = format!("{}/volumes/{}", given("CLUSTER_STATE"), namespace.name());
+    std::fs::create_dir_all(&dir).expect("a directory of the node");
+    let name = namespace.name();
+    namespace.apply(&json!({
+        "apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteMany", "ReadWriteOnce"],
+            "persistentVolumeReclaimPolicy": "Delete", "storageClassName": name,
+            // Unlike a hostPath it is given the pod's fsGroup.
+            "local": {"path": dir},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
+                {"key": "kubernetes.io/hostname", "operator": "Exists"},
+            ]}]}},
+        },
+    }));
+    namespace.apply(&json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "backup"},
+        "spec": {
+            "accessModes": ["ReadWriteMany"], "storageClassName": name,
+            "resources": {"requests": {"storage": "256Mi"}},
+        },
+    }));
+    "backup".to_owned()
+}
