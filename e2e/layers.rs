@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["model"],
     &["exit", "units", "local", "slot"],
-    &["sys", "shutdown", "metrics"],
+    &["sys", "shutdown", "metrics", "monitoring"],
     &["config", "board", "supervise"],
     &["cli", "log", "store", "consul", "publisher"],
     &["sync", "status"],
@@ -27,7 +27,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["consul"]),
     ("axum", &["admin", "demo"]),
     ("hyper", &["admin"]),
-    ("prometheus", &["metrics"]),
+    ("prometheus::", &["metrics"]),
     ("notify::", &["consul/files"]),
     ("serde_yaml", &["config/file"]),
     ("clap::", &["cli", "main"]),

@@ -50,6 +50,8 @@ pub enum Command {
     Backup(BackupArgs),
     /// Check, show or write a configuration
     Config(ConfigArgs),
+    /// Print alert rules, inhibit rules, dashboard or runbook
+    Export(ExportArgs),
     /// Print the version
     Version,
 }
@@ -254,6 +256,31 @@ pub enum ConfigAction {
     Sample,
 }
 
+/// `seedcar export`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar export rules > /etc/prometheus/rules/seedcar.yaml
+  seedcar export dashboard > seedcar.json")]
+pub struct ExportArgs {
+    /// What to print.
+    #[command(subcommand)]
+    pub what: Export,
+}
+
+/// What monitoring is fed with.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Export {
+    /// Alert rules for Prometheus
+    Rules,
+    /// Inhibit rules for Alertmanager: one alert, not one for each pod, while Consul is down
+    Inhibit,
+    /// The dashboard of a fleet for Grafana
+    Dashboard,
+    /// What each alert means and what to do, in Markdown
+    Runbook,
+}
+
 /// How to print, as the option that many commands share.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Output {
@@ -295,7 +322,7 @@ impl Command {
             Self::Healthcheck(healthcheck) => Some(&healthcheck.settings.0),
             Self::Wait(wait) => Some(&wait.settings.0),
             Self::Accept(accept) => Some(&accept.settings.0),
-            Self::Demo(_) | Self::Version => None,
+            Self::Demo(_) | Self::Export(_) | Self::Version => None,
         }
     }
 }

@@ -48,6 +48,7 @@ pub mod local;
 pub mod log;
 pub mod metrics;
 pub mod model;
+pub mod monitoring;
 pub mod publisher;
 pub mod seed;
 pub mod shutdown;

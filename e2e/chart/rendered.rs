@@ -152,6 +152,36 @@ fn a_chart_of_ones_own_takes_at_most_twelve_lines() {
     }
 }
 
+#[test]
+fn the_rules_are_those_of_the_program_with_the_values_put_in() {
+    let values = root().join("charts/seedcar-app/ci/monitored-values.yaml");
+    let args = ["--values", values.to_str().unwrap(), "--show-only", "templates/seedcar.yaml"];
+    let output = Charts::shared().template("HELM_BIN", "charts/seedcar-app", &args);
+    assert!(output.status.success(), "{}", text(&output));
+    let objects = documents(&String::from_utf8(output.stdout).expect("text"));
+    let of = |kind: &str| objects.iter().find(|object| object["kind"] == kind).expect("an object");
+    let rules = of("PrometheusRule")["spec"]["groups"][0]["rules"].as_array().expect("rules");
+    let known = documents(&seedcar::monitoring::rules(false)).remove(0);
+    let mut known = known["groups"][0]["rules"].as_array().expect("rules").clone();
+    known.retain(|rule| rule["alert"] != "SeedcarRestarting");
+    for rule in &mut known {
+        let name = rule["alert"].as_str().expect("a name").to_owned();
+        let url = format!("https://wiki.example/seedcar#{}", name.to_lowercase());
+        rule["annotations"]["runbook_url"] = url.into();
+        let expr = rule["expr"].as_str().expect("an expression").replace("+ 300", "+ 60");
+        rule["expr"] = expr.into();
+        if name == "SeedcarHeld" {
+            rule["for"] = "1m".into();
+        }
+    }
+    assert_eq!(rules, &known);
+    let dashboard = of("ConfigMap")["data"]["seedcar-fleet.json"].as_str().expect("a dashboard");
+    assert_eq!(dashboard.trim(), seedcar::monitoring::dashboard().trim());
+    let monitor = &of("PodMonitor")["spec"];
+    assert_eq!(monitor["podMetricsEndpoints"][0]["port"], "seedcar");
+    assert_eq!(monitor["selector"]["matchLabels"]["seedcar/name"], "web-seedcar");
+}
+
 /// What a chart of one's own gets, file by file.
 pub fn added() -> String {
     let compared = Command::new("diff")

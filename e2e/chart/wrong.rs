@@ -23,6 +23,10 @@ const WRONG: &[(&str, &str)] = &[
         "seedcar.metrics.podMonitor.enabled=true,seedcar.metrics.podMonitor.renderMode=failIfMissing",
         "has no monitoring.coreos.com/v1/PodMonitor",
     ),
+    (
+        "seedcar.metrics.rules.enabled=true,seedcar.metrics.rules.renderMode=alwaysRender,seedcar.metrics.rules.disabled[0]=Held",
+        "there is no alert Held; there are SeedcarConfigStale",
+    ),
     // The schema's.
     ("seedcar.prefiks=x", "prefiks"),
     ("seedcar.consul.adress=x", "adress"),

@@ -3,6 +3,8 @@
 {{- $values := include "seedcar.values" . | fromYaml -}}
 {{- if $values.enabled -}}
 {{- include "seedcar.podMonitor" . }}
+{{- include "seedcar.rules" . }}
+{{- include "seedcar.dashboard" . }}
 {{- end }}
 {{- end -}}
 
@@ -49,5 +51,73 @@ spec:
     - port: seedcar
       path: /metrics
       interval: {{ $monitor.interval }}
+{{ end }}
+{{- end -}}
+
+{{/* The alerts of files/rules.yaml, with the thresholds of the values. */}}
+{{- define "seedcar.rules" -}}
+{{- $values := include "seedcar.values" . | fromYaml -}}
+{{- $root := .root | default . -}}
+{{- $rules := $values.metrics.rules -}}
+{{- if and $rules.enabled (include "seedcar.renders" (dict "root" $root "kind" "PrometheusRule" "mode" $rules.renderMode)) -}}
+{{- $file := $root.Subcharts.seedcar.Files.Get "files/rules.yaml" -}}
+{{- range $name, $value := $rules.thresholds -}}
+{{- $file = replace (printf "@%s@" $name) (toString $value) $file -}}
+{{- end -}}
+{{- $known := list -}}
+{{- $alerts := list -}}
+{{- range $alert := (index (fromYaml $file).groups 0).rules -}}
+{{- $known = append $known $alert.alert -}}
+{{- with index $rules.for $alert.alert -}}{{- $_ := set $alert "for" . -}}{{- end -}}
+{{- if $rules.runbookUrl -}}
+{{- $_ := set $alert.annotations "runbook_url" (printf "%s#%s" $rules.runbookUrl (lower $alert.alert)) -}}
+{{- end -}}
+{{- if not (has $alert.alert $rules.disabled) -}}{{- $alerts = append $alerts $alert -}}{{- end -}}
+{{- end -}}
+{{- range $name := concat $rules.disabled (keys $rules.for) -}}
+{{- if not (has $name $known) -}}
+{{- fail (printf "seedcar: there is no alert %s; there are %s" $name (join ", " $known)) -}}
+{{- end -}}
+{{- end }}
+---
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: {{ include "seedcar.name" . }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- include "seedcar.labels" . | nindent 4 }}
+    {{- with $rules.labels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  groups:
+    - name: seedcar
+      rules:
+        {{- toYaml $alerts | nindent 8 }}
+{{ end }}
+{{- end -}}
+
+{{- define "seedcar.dashboard" -}}
+{{- $values := include "seedcar.values" . | fromYaml -}}
+{{- $root := .root | default . -}}
+{{- $dashboard := $values.metrics.dashboard -}}
+{{- if $dashboard.enabled }}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ include "seedcar.name" . }}-dashboard
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- include "seedcar.labels" . | nindent 4 }}
+    {{- toYaml $dashboard.labels | nindent 4 }}
+  {{- with $dashboard.folder }}
+  annotations:
+    grafana_folder: {{ . | quote }}
+  {{- end }}
+data:
+  seedcar-fleet.json: |-
+    {{- $root.Subcharts.seedcar.Files.Get "files/dashboard.json" | nindent 4 }}
 {{ end }}
 {{- end -}}
