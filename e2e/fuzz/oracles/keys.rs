@@ -108,5 +108,9 @@ fn harmless(path: &str) -> bool {
     let good = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= 255;
     let parts: Vec<&str> = path.split('/').collect();
     let reserved = parts[0].starts_with("..");
-    path.len() <= 3840 && !path.contains(odd) && !reserved && parts.into_iter().all(good)
+    path.len() <= 3840
+        && parts.len() <= 64
+        && !path.contains(odd)
+        && !reserved
+        && parts.into_iter().all(good)
 }
