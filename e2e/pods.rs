@@ -1,9 +1,11 @@
 //! Pods of a real Kubernetes: the image, the chart and a real Consul. Run by `e2e/run cluster` in what
 //! `e2e/cluster/with` starts, or on a cluster of yours by `e2e/cluster/with --kubeconfig`.
 
+mod alerted;
 mod cluster;
 mod ends;
 mod outage;
+mod prometheus;
 mod release;
 mod seeded;
 mod watcher;

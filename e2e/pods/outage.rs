@@ -1,37 +1,10 @@
 //! Consul dies under a pod, and what still works then.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use super::cluster::{Namespace, filled, local_volume, slowly, throughout};
+use super::cluster::{Namespace, filled, local_volume, slowly};
 use super::release::{Pod, Release};
 use super::watcher::Log;
-
-/// How long pods are looked at while Consul is dead: well past what a probe tolerates.
-const OUTAGE: Duration = Duration::from_secs(120);
-
-fn is_untouched(pod: &Pod) -> bool {
-    pod.is_ready() && pod.restarts("seedcar") == 0 && pod.restarts("app") == 0
-}
-
-#[test]
-fn while_consul_is_dead_the_pod_stays_ready_and_nothing_restarts() {
-    let consul = filled();
-    let namespace = Namespace::new("outage");
-    let release = Release::install(&namespace, "web", Release::values(&consul, json!({})));
-    let pod = release.until_ready(1).remove(0);
-    let app = Log::follow(&namespace, &pod.name, "app");
-    app.until_saw("0");
-    consul.kill();
-    throughout("the pod is ready and as it was", OUTAGE, || {
-        let pods = release.pods();
-        pods.len() == 1 && is_untouched(&pods[0])
-    });
-    consul.restart();
-    consul.put("app/n", "1");
-    app.until_saw("1");
-}
 
 #[test]
 fn a_sidecar_that_is_killed_while_consul_is_dead_adopts_what_is_there() {
