@@ -65,9 +65,16 @@ impl Consul {
 
     /// Starts a real server that denies by default, and returns it with the management token set.
     pub fn start_with_acl() -> Self {
-        let mut consul = Self::start_real(json!({
-            "acl": {"enabled": true, "default_policy": "deny"},
-        }));
+        Self::start_with_acl_and(&json!({}))
+    }
+
+    /// The same with more configuration.
+    pub fn start_with_acl_and(extra: &Value) -> Self {
+        let mut all = json!({"acl": {"enabled": true, "default_policy": "deny"}});
+        all.as_object_mut()
+            .expect("an object")
+            .extend(extra.as_object().cloned().unwrap_or_default());
+        let mut consul = Self::start_real(all);
         let token = eventually("the ACL system is bootstrapped", START, || {
             let answer = consul.ask("PUT", "/v1/acl/bootstrap", b"").ok()?;
             Some(answer.json()?["SecretID"].as_str()?.to_owned())

@@ -4,8 +4,14 @@
 mod alerted;
 mod cluster;
 mod ends;
+mod identity;
+mod limits;
+mod names;
 mod outage;
 mod prometheus;
 mod release;
 mod seeded;
+mod tenants;
+mod traps;
+mod upgraded;
 mod watcher;

@@ -17,6 +17,7 @@ const WRONG: &[(&str, &str)] = &[
         "seedcar.backup.type=existingClaim,seedcar.backup.existingClaim=x,replicas=2",
         "replicas share seedcar.backup.existingClaim",
     ),
+    ("seedcar.volume.sizeLimit=8Mi", "would not fit"),
     ("seedcar.resources.limits.memory=64Mi", "but 124Mi are needed"),
     ("seedcar.volume.sizeLimit=1Gi,seedcar.resources.limits.memory=1Gi", "but 1324Mi are needed"),
     (

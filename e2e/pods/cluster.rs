@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Output, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -14,9 +15,19 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Each question is a process of its own that costs a tenth of a second of a processor.
 const POLL: Duration = Duration::from_millis(300);
 
+/// What most stories leave alone and one stops: while it does, nothing else may run on the node.
+static NODE: RwLock<()> = RwLock::new(());
+
 /// A namespace whose pods must meet the profile `restricted`. Dropped, it goes with all in it.
 pub struct Namespace {
     name: String,
+    _node: Node,
+}
+
+/// How a story uses the node.
+enum Node {
+    Shared { _guard: RwLockReadGuard<'static, ()> },
+    Alone { _guard: RwLockWriteGuard<'static, ()> },
 }
 
 /// What a variable says that `e2e/cluster/with` sets.
@@ -28,6 +39,11 @@ pub fn given(name: &str) -> String {
 /// A real Consul that pods reach.
 fn consul() -> Consul {
     Consul::start_real(json!({"client_addr": "0.0.0.0"}))
+}
+
+/// One that denies whoever has no token.
+pub fn guarded() -> Consul {
+    Consul::start_with_acl_and(&json!({"client_addr": "0.0.0.0"}))
 }
 
 /// One with what the application of the stories reads.
@@ -72,8 +88,19 @@ pub fn throughout(what: &str, window: Duration, mut is: impl FnMut() -> bool) {
 impl Namespace {
     /// A new one.
     pub fn new(story: &str) -> Self {
+        let guard = NODE.read().unwrap_or_else(PoisonError::into_inner);
+        Self::made(story, Node::Shared { _guard: guard })
+    }
+
+    /// A new one, once no other story runs.
+    pub fn alone(story: &str) -> Self {
+        let guard = NODE.write().unwrap_or_else(PoisonError::into_inner);
+        Self::made(story, Node::Alone { _guard: guard })
+    }
+
+    fn made(story: &str, node: Node) -> Self {
         let name = format!("{story}-{:x}", fastrand::u32(..));
-        let made = Self { name };
+        let made = Self { name, _node: node };
         made.apply(&json!({
             "apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": made.name, "labels": {
@@ -168,7 +195,8 @@ fn both(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
 }
 
-/// A claim on a directory of the node, for a story that needs a volume that outlives its pod.
+/// A volume on a directory of the node, for a story that needs one that outlives its pod: the storage
+/// class that claims it.
 pub fn local_volume(namespace: &Namespace) -> String {
     let dir = format!("{}/volumes/{}", given("CLUSTER_STATE"), namespace.name());
     std::fs::create_dir_all(&dir).expect("a directory of the node");
@@ -186,11 +214,17 @@ pub fn local_volume(namespace: &Namespace) -> String {
             ]}]}},
         },
     }));
+    name.to_owned()
+}
+
+/// A claim of such a volume that several pods may use.
+pub fn shared_claim(namespace: &Namespace) -> String {
+    let class = local_volume(namespace);
     namespace.apply(&json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
         "metadata": {"name": "backup"},
         "spec": {
-            "accessModes": ["ReadWriteMany"], "storageClassName": name,
+            "accessModes": ["ReadWriteMany"], "storageClassName": class,
             "resources": {"requests": {"storage": "256Mi"}},
         },
     }));

@@ -1,10 +1,13 @@
 //! Consul dies under a pod, and what still works then.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
-use super::cluster::{Namespace, filled, local_volume, slowly};
+use super::cluster::{Namespace, filled, given, local_volume, shared_claim, slowly};
 use super::release::{Pod, Release};
 use super::watcher::Log;
+use crate::consul::Consul;
 
 #[test]
 fn a_sidecar_that_is_killed_while_consul_is_dead_adopts_what_is_there() {
@@ -22,33 +25,118 @@ fn a_sidecar_that_is_killed_while_consul_is_dead_adopts_what_is_there() {
     });
     assert_eq!(generation(&namespace, &pod), before, "the generation is the same");
     assert_eq!(pod.restarts("app"), 0);
-    consul.restart();
-    consul.put("app/n", "1");
-    app.until_saw("1");
+    heals(&consul, &[app]);
 }
 
 #[test]
-fn a_pod_that_is_replaced_while_consul_is_dead_starts_from_a_durable_backup() {
-    let consul = filled();
-    let namespace = Namespace::new("durable");
-    let claim = local_volume(&namespace);
+fn a_pod_that_is_replaced_while_consul_is_dead_starts_from_a_shared_claim() {
+    let namespace = Namespace::new("claim");
+    let claim = shared_claim(&namespace);
     let backup = json!({"type": "existingClaim", "existingClaim": claim});
-    let values = Release::values(&consul, json!({"seedcar": {"backup": backup}}));
-    let release = Release::install(&namespace, "web", values);
+    replaced_from_its_backup(&namespace, json!({"seedcar": {"backup": backup}}));
+}
+
+#[test]
+fn a_pod_of_a_statefulset_that_is_replaced_while_consul_is_dead_starts_from_its_own_claim() {
+    let namespace = Namespace::new("stateful");
+    let class = local_volume(&namespace);
+    let backup = json!({"type": "claimTemplate", "storageClass": class});
+    let more = json!({"kind": "StatefulSet", "seedcar": {"backup": backup}});
+    replaced_from_its_backup(&namespace, more);
+}
+
+fn replaced_from_its_backup(namespace: &Namespace, more: Value) {
+    let consul = filled();
+    let release = Release::install(namespace, "web", Release::values(&consul, more));
     let old = release.until_ready(1).remove(0);
-    until_backed_up(&namespace, &old);
+    until_backed_up(namespace, &old);
     consul.kill();
     namespace.kubectl(&["delete", "pod", &old.name, "--wait=false"]);
     let pod = slowly("another pod is ready", || {
-        release.pods().into_iter().find(|pod| pod.name != old.name && pod.is_ready())
+        let new = |pod: &Pod| pod.uid() != old.uid() && pod.is_ready();
+        release.pods().into_iter().find(new)
     });
-    let app = Log::follow(&namespace, &pod.name, "app");
+    let app = started_from_backup(namespace, &pod);
+    heals(&consul, &[app]);
+}
+
+#[test]
+fn a_rollout_while_consul_is_dead_replaces_all_pods_from_a_shared_claim() {
+    const PODS: usize = 3;
+    let consul = filled();
+    let namespace = Namespace::new("rollout");
+    let claim = shared_claim(&namespace);
+    let backup = json!({
+        "type": "existingClaim", "existingClaim": claim, "accessMode": "ReadWriteMany",
+    });
+    let more = json!({"replicas": PODS, "seedcar": {"backup": backup}});
+    let mut release = Release::install(&namespace, "web", Release::values(&consul, more));
+    let old = release.until_ready(PODS);
+    until_backed_up(&namespace, &old[0]);
+    consul.kill();
+    release.upgrade(json!({"podAnnotations": {"rolled": "yes"}}));
+    let new = slowly("all pods are new and ready", || {
+        let pods = release.pods();
+        let is_old = |pod: &Pod| old.iter().any(|old| old.uid() == pod.uid());
+        let done = pods.len() == PODS && pods.iter().all(|pod| pod.is_ready() && !is_old(pod));
+        done.then_some(pods)
+    });
+    let apps: Vec<_> = new.iter().map(|pod| started_from_backup(&namespace, pod)).collect();
+    heals(&consul, &apps);
+}
+
+#[test]
+fn pods_and_seedcar_stay_as_they_are_while_the_nodes_kubelet_is_restarted() {
+    let consul = filled();
+    let namespace = Namespace::alone("kubelet");
+    let release = Release::install(&namespace, "web", Release::values(&consul, json!({})));
+    let before = release.until_ready(1).remove(0);
+    consul.kill();
+    restart_kubelet();
+    // The log goes by way of the kubelet: one that is followed now shows that it is back.
+    let app = slowly("the kubelet is back", || {
+        namespace.try_output(&["logs", &before.name, "-c", "app"])?;
+        Some(Log::follow(&namespace, &before.name, "app"))
+    });
+    let after = release.until_ready(1).remove(0);
+    assert_eq!(after.uid(), before.uid());
+    for container in ["seedcar-init", "seedcar", "app"] {
+        assert_eq!(after.restarts(container), before.restarts(container), "{container}");
+    }
+    heals(&consul, &[app]);
+}
+
+/// SIGKILL, and a new one. Only of a cluster that was started here.
+fn restart_kubelet() {
+    let state = given("CLUSTER_STATE");
+    let pid = std::fs::read_to_string(format!("{state}/pid/kubelet")).expect("the kubelet's pid");
+    let pid = rustix::process::Pid::from_raw(pid.trim().parse().expect("a pid")).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("kill the kubelet");
+    // A shell that goes at once leaves it to the namespace's first process.
+    let script =
+        r#"setsid "$0/start-kubelet" </dev/null >/dev/null 2>&1 & echo $! >"$0/pid/kubelet""#;
+    let started = Command::new("sh").args(["-c", script, &state]).status();
+    assert!(started.expect("start a shell").success());
+}
+
+/// The application's first value came from a backup.
+#[track_caller]
+fn started_from_backup(namespace: &Namespace, pod: &Pod) -> Log {
+    let app = Log::follow(namespace, &pod.name, "app");
     assert_eq!(app.until("first "), "hello");
     let said = namespace.log(&pod.name, "seedcar-init");
     assert!(said.contains("\"origin\":\"backup\""), "{said}");
+    app
+}
+
+/// Consul comes back, and a change arrives without a restart.
+#[track_caller]
+fn heals(consul: &Consul, apps: &[Log]) {
     consul.restart();
     consul.put("app/n", "1");
-    app.until_saw("1");
+    for app in apps {
+        app.until_saw("1");
+    }
 }
 
 /// Waits until the pod's backup can be started from.

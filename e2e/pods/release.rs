@@ -64,6 +64,25 @@ impl<'n> Release<'n> {
         release
     }
 
+    /// Changes values and upgrades.
+    pub fn upgrade(&mut self, more: Value) {
+        merge(&mut self.values, more);
+        self.helm("upgrade");
+    }
+
+    /// Runs the release's tests, which must pass.
+    #[track_caller]
+    pub fn test(&self) {
+        let output = Command::new(helm("HELM_BIN"))
+            .args(["test", &self.name, "--logs", "--namespace", self.namespace.name()])
+            .output()
+            .expect("start helm");
+        let said =
+            [output.stdout, output.stderr].map(|out| String::from_utf8_lossy(&out).into_owned());
+        assert!(output.status.success(), "helm test: {said:?}");
+        assert!(said[0].contains("Phase:          Succeeded"), "{said:?}");
+    }
+
     #[track_caller]
     fn helm(&self, verb: &str) {
         let file = tempfile::NamedTempFile::new().expect("a file of values");
@@ -102,6 +121,11 @@ impl Pod {
     fn of(object: Value) -> Self {
         let name = object["metadata"]["name"].as_str().expect("a name").to_owned();
         Self { name, object }
+    }
+
+    /// What tells it from another pod of its name.
+    pub fn uid(&self) -> &str {
+        self.object["metadata"]["uid"].as_str().expect("a uid")
     }
 
     /// Whether Kubernetes sends it traffic.

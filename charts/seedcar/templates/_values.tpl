@@ -36,6 +36,9 @@ What the templates are called with: the root of the chart that uses them, or
 {{- if and .backup.existingClaim (ne .backup.type "existingClaim") -}}
 {{- fail (printf "seedcar: seedcar.backup.existingClaim is set, but seedcar.backup.type is %s" .backup.type) -}}
 {{- end -}}
+{{- if lt (include "seedcar.mebibytes" .volume.sizeLimit | int64) (include "seedcar.mebibytes" .guards.maxBytes | int64) -}}
+{{- fail (printf "seedcar: seedcar.volume.sizeLimit (%s) is less than seedcar.guards.maxBytes (%s): what is let through would not fit; two or three times as much is right" .volume.sizeLimit .guards.maxBytes) -}}
+{{- end -}}
 {{- $given := .resources.limits.memory -}}
 {{- if $given -}}
 {{- $least := include "seedcar.memory.least" . | int64 -}}
