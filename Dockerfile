@@ -2,7 +2,7 @@
 #
 #   docker build .                                          compiles it, for the machine's processor
 #   docker buildx build --platform linux/amd64,linux/arm64 . compiles both here, without emulation
-#   docker build --build-arg BINARY=prebuilt .              takes target/oci/ARCH/seedcar as it is
+#   docker build --build-arg BINARY=prebuilt .              takes target/oci/ARCH/bin/seedcar as it is
 #
 # Needs BuildKit, which leaves the stages out that nothing asks for.
 ARG BINARY=compiled
@@ -32,11 +32,12 @@ RUN arch=$(cat /arch) && target=$arch-unknown-linux-gnu && \
     export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=x86_64-linux-gnu-gcc && \
     export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc CC_x86_64_unknown_linux_gnu=x86_64-linux-gnu-gcc && \
     cargo build --locked --profile image --bin seedcar --target "$target" && \
-    install -m 0555 "target/$target/image/seedcar" /bin/seedcar
+    install -D -m 0555 "target/$target/image/seedcar" /rootfs/bin/seedcar && \
+    find /rootfs -exec touch -d @0 {} +
 
 FROM scratch AS prebuilt
 ARG TARGETARCH
-COPY target/oci/$TARGETARCH/seedcar /bin/seedcar
+COPY target/oci/$TARGETARCH/ /rootfs/
 
 # hadolint ignore=DL3006
 FROM $BINARY AS binary
@@ -53,8 +54,8 @@ LABEL org.opencontainers.image.title="seedcar" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.vendor="seedcar" \
       org.opencontainers.image.base.name="scratch"
-# Not at /seedcar: that is where the volume is mounted.
-COPY --from=binary /bin/seedcar /bin/seedcar
+# As a tree, whose stamps are kept. /bin, since /seedcar is where the volume is mounted.
+COPY --from=binary /rootfs/ /
 # By number: the kubelet cannot check runAsNonRoot against a name.
 USER 65532:65532
 EXPOSE 4292

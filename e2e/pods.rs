@@ -5,6 +5,7 @@ mod alerted;
 mod cluster;
 mod ends;
 mod identity;
+mod image;
 mod limits;
 mod names;
 mod outage;
