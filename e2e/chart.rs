@@ -57,6 +57,19 @@ impl Charts {
         self.dir.path().join(chart)
     }
 
+    /// The workload, and what belongs to it, that the application chart renders of these values.
+    #[track_caller]
+    pub fn rendered(&self, release: &str, values: &serde_json::Value) -> String {
+        let file = tempfile::NamedTempFile::new().expect("a file of values");
+        std::fs::write(file.path(), values.to_string()).expect("write the values");
+        let mut helm = Command::new(helm("HELM_BIN"));
+        helm.args(["template", release]).arg(self.path("charts/seedcar-app"));
+        helm.args(["--skip-tests", "--kube-version", "1.36.0", "--values"]).arg(file.path());
+        let output = helm.output().expect("start helm");
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     /// Renders a chart.
     fn template(&self, helm_of: &str, chart: &str, args: &[&str]) -> Output {
         let mut helm = Command::new(helm(helm_of));

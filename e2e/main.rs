@@ -14,6 +14,7 @@ mod incidents;
 mod kill;
 mod layers;
 mod ledger;
+mod manifest;
 mod monitoring;
 mod pods;
 mod quorum;

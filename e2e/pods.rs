@@ -9,6 +9,7 @@ mod image;
 mod limits;
 mod names;
 mod outage;
+mod plain;
 mod prometheus;
 mod release;
 mod seeded;

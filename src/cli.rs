@@ -50,6 +50,8 @@ pub enum Command {
     Backup(BackupArgs),
     /// Check, show or write a configuration
     Config(ConfigArgs),
+    /// Print a manifest of an application with seedcar, for Kubernetes
+    Manifest(Manifest),
     /// Print alert rules, inhibit rules, dashboard or runbook
     Export(ExportArgs),
     /// Print the version
@@ -256,6 +258,72 @@ pub enum ConfigAction {
     Sample,
 }
 
+/// `seedcar manifest`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar manifest deployment --name web --app-image registry.example/web:1.2.3 \\
+    --image registry.example/seedcar:0.1.0 --prefix apps/web --consul consul:8500 | kubectl apply -f -
+  seedcar manifest component --name web --prefix apps/web --consul consul:8500 \\
+    --image registry.example/seedcar:0.1.0 > kustomization.yaml")]
+pub struct Manifest {
+    /// What to print
+    #[arg(value_enum)]
+    pub kind: Kind,
+    /// Name of the workload, and of the application's container in a component
+    #[arg(long, value_parser = dns_label)]
+    pub name: String,
+    /// Image of the application; a component leaves it as it is
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        required_if_eq_any = [
+            ("kind", "pod"), ("kind", "deployment"), ("kind", "statefulset"), ("kind", "job"),
+            ("kind", "cronjob"),
+        ]
+    )]
+    pub app_image: Option<String>,
+    /// Image of seedcar
+    #[arg(long, value_name = "IMAGE", default_value_t = format!("seedcar:{}", env!("CARGO_PKG_VERSION")))]
+    pub image: String,
+    /// Consul prefix to mirror
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: String,
+    /// Where Consul answers
+    #[arg(long, value_name = "ADDR")]
+    pub consul: String,
+}
+
+/// Forms of a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// A pod.
+    Pod,
+    /// A Deployment.
+    Deployment,
+    /// A StatefulSet, each pod with a claim for its backups.
+    Statefulset,
+    /// A Job.
+    Job,
+    /// A CronJob.
+    Cronjob,
+    /// A kustomize component, which puts seedcar into Deployments, StatefulSets and others of yours.
+    Component,
+}
+
+/// RFC 1123, short enough for what Kubernetes appends to it.
+fn dns_label(text: &str) -> Result<String, String> {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let edges = |b: Option<&u8>| b.is_some_and(|b| *b != b'-');
+    let bytes = text.as_bytes();
+    let good = edges(bytes.first()) && edges(bytes.last()) && bytes.iter().all(|b| inner(*b));
+    if good && bytes.len() <= 52 {
+        Ok(text.to_owned())
+    } else {
+        Err("a name has at most 52 of a-z, 0-9 and - and begins and ends without a -".to_owned())
+    }
+}
+
 /// `seedcar export`.
 #[derive(Args)]
 #[command(after_help = "\
@@ -322,7 +390,7 @@ impl Command {
             Self::Healthcheck(healthcheck) => Some(&healthcheck.settings.0),
             Self::Wait(wait) => Some(&wait.settings.0),
             Self::Accept(accept) => Some(&accept.settings.0),
-            Self::Demo(_) | Self::Export(_) | Self::Version => None,
+            Self::Demo(_) | Self::Manifest(_) | Self::Export(_) | Self::Version => None,
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod export;
 pub mod healthcheck;
 pub mod init;
+pub mod manifest;
 pub mod run;
 pub mod status;
 pub mod wait;

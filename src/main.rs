@@ -54,6 +54,7 @@ fn dispatch(command: &Command) -> Exit {
             cmd::config::run(&args.action, &flags, &env, out, &mut std::io::stderr().lock())
         }
         Command::Demo(demo) => cmd::demo::run(demo.keep, demo.consul.as_deref()),
+        Command::Manifest(manifest) => cmd::manifest::run(manifest, out),
         Command::Export(export) => cmd::export::run(export.what, out),
         Command::Version => {
             println!("seedcar {}", env!("CARGO_PKG_VERSION"));

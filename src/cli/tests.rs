@@ -75,6 +75,7 @@ fn help_is_one_line_a_flag_with_its_default() {
 fn each_command_line_of_the_fixed_spellings_parses() {
     for line in [
         "export rules",
+        "manifest pod --name web --app-image web:1 --prefix apps/web --consul c:8500 --image seedcar:1",
         "init --accept 3f9c --volume /v --backup /b --prefix a",
         "init --source a=b --source c=d --exact-prefix --allow-root-prefix",
         "run --seed --consul a:1 --consul b:1 --token-file /t --datacenter dc1",

@@ -1,0 +1,106 @@
+//! Without Helm: what `seedcar manifest` prints, applied.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::cluster::{Namespace, filled, from_pods, given, slowly};
+use super::release::WATCHES;
+use super::watcher::Log;
+use crate::consul::Consul;
+
+fn manifest(consul: &Consul, kind: &str, name: &str) -> String {
+    let address = from_pods(consul.addr().port()).to_string();
+    let (app, image) = (given("CLUSTER_APP_IMAGE"), given("CLUSTER_IMAGE"));
+    let output = Command::new(env!("CARGO_BIN_EXE_seedcar"))
+        .args(["manifest", kind, "--name", name, "--app-image", &app, "--image", &image])
+        .args(["--prefix", "app", "--consul", &address])
+        .output()
+        .expect("start seedcar");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn write(dir: &Path, file: &str, text: &str) {
+    let path = dir.join(file);
+    std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+    std::fs::write(path, text).expect("write it");
+}
+
+#[test]
+fn each_workload_is_taken_and_a_job_ends() {
+    let consul = filled();
+    let namespace = Namespace::new("plain");
+    let dir = tempfile::tempdir().expect("a directory");
+    for kind in ["pod", "deployment", "statefulset", "job", "cronjob"] {
+        write(dir.path(), &format!("{kind}.yaml"), &manifest(&consul, kind, &format!("a-{kind}")));
+    }
+    let path = dir.path().to_str().expect("a plain path");
+    // Strictly: a field that Kubernetes does not know is an error.
+    namespace.kubectl(&["apply", "--validate=strict", "-f", path]);
+    namespace.kubectl(&["wait", "--for=condition=complete", "--timeout=120s", "job/a-job"]);
+    // The shell of the image has nothing to do and ends; the pod's seedcar was there before it.
+    slowly("the pod's init has filled the volume", || {
+        let pod = namespace.get(&["pod", "a-pod"]);
+        let ended = &pod["status"]["initContainerStatuses"][0]["state"]["terminated"];
+        (ended["exitCode"] == 0).then_some(())
+    });
+}
+
+#[test]
+fn a_kustomize_component_puts_seedcar_into_a_deployment() {
+    let consul = filled();
+    let namespace = Namespace::new("component");
+    let context = json!({
+        "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    });
+    let labels = json!({"app.kubernetes.io/instance": "web"});
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "web", "labels": {"seedcar": "yes"}},
+        "spec": {"selector": {"matchLabels": labels}, "template": {
+            "metadata": {"labels": labels},
+            "spec": {"containers": [{
+                "name": "web", "image": given("CLUSTER_APP_IMAGE"), "imagePullPolicy": "Never",
+                "args": ["-c", WATCHES], "securityContext": context,
+                "env": [{"name": "OWN", "value": "kept"}],
+            }]},
+        }},
+    });
+    let other = {
+        let mut other = deployment.clone();
+        other["metadata"] = json!({"name": "other"});
+        other["spec"]["replicas"] = json!(0);
+        other
+    };
+    let dir = tempfile::tempdir().expect("a directory");
+    write(dir.path(), "web.yaml", &deployment.to_string());
+    write(dir.path(), "other.yaml", &other.to_string());
+    write(dir.path(), "seedcar/kustomization.yaml", &manifest(&consul, "component", "web"));
+    let whole = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+        "resources": ["web.yaml", "other.yaml"], "components": ["seedcar"],
+    });
+    write(dir.path(), "kustomization.yaml", &whole.to_string());
+    let path = dir.path().to_str().expect("a plain path");
+    namespace.kubectl(&["apply", "--validate=strict", "-k", path]);
+    let untouched = namespace.get(&["deployment", "other"]);
+    assert!(untouched["spec"]["template"]["spec"]["initContainers"].is_null());
+
+    let pod = slowly("the pod is ready", || {
+        let pods: Vec<Value> = namespace.pods("web");
+        let ready = |pod: &Value| {
+            let conditions = pod["status"]["conditions"].as_array();
+            conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
+        };
+        pods.into_iter().find(ready)
+    });
+    let env = &pod["spec"]["containers"][0]["env"];
+    assert!(env.as_array().is_some_and(|env| env.len() == 2), "{env}");
+    let app = Log::follow(&namespace, pod["metadata"]["name"].as_str().expect("a name"), "web");
+    assert_eq!(app.until("first "), "hello");
+    consul.put("app/n", "1");
+    app.until_saw("1");
+}
