@@ -1,6 +1,8 @@
 //! Alerts and dashboard: generated from one table, understood by Prometheus, and about metrics that
 //! there are.
 
+mod inhibited;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

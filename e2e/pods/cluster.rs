@@ -36,6 +36,18 @@ pub fn given(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run ./e2e/run cluster"))
 }
 
+/// Whether the cluster was started by `e2e/cluster/with`. Stories that do something to its node, or ask
+/// its pods from here, leave a cluster of somebody's own alone, and say so.
+#[track_caller]
+pub fn is_ours() -> bool {
+    let ours = std::env::var_os("CLUSTER_STATE").is_some();
+    if !ours {
+        let at = std::panic::Location::caller();
+        println!("skipped: {}: only on a cluster that was started here", at.file());
+    }
+    ours
+}
+
 /// A real Consul that pods reach.
 fn consul() -> Consul {
     Consul::start_real(json!({"client_addr": "0.0.0.0"}))

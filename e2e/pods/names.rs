@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
-use super::cluster::{Namespace, filled, given};
+use super::cluster::{Namespace, filled, given, is_ours};
 use super::release::Release;
 use super::watcher::Log;
 
@@ -36,6 +36,9 @@ impl Drop for Dns {
 
 #[test]
 fn consul_is_found_by_its_name() {
+    if !is_ours() {
+        return;
+    }
     let _dns = Dns::start();
     let consul = filled();
     let namespace = Namespace::new("names");

@@ -4,13 +4,16 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::cluster::{Namespace, filled, given, local_volume, shared_claim, slowly};
+use super::cluster::{Namespace, filled, given, is_ours, local_volume, shared_claim, slowly};
 use super::release::{Pod, Release};
 use super::watcher::Log;
 use crate::consul::Consul;
 
 #[test]
 fn a_sidecar_that_is_killed_while_consul_is_dead_adopts_what_is_there() {
+    if !is_ours() {
+        return;
+    }
     let consul = filled();
     let namespace = Namespace::new("adopts");
     let release = Release::install(&namespace, "web", Release::values(&consul, json!({})));
@@ -30,6 +33,9 @@ fn a_sidecar_that_is_killed_while_consul_is_dead_adopts_what_is_there() {
 
 #[test]
 fn a_pod_that_is_replaced_while_consul_is_dead_starts_from_a_shared_claim() {
+    if !is_ours() {
+        return;
+    }
     let namespace = Namespace::new("claim");
     let claim = shared_claim(&namespace);
     let backup = json!({"type": "existingClaim", "existingClaim": claim});
@@ -38,6 +44,9 @@ fn a_pod_that_is_replaced_while_consul_is_dead_starts_from_a_shared_claim() {
 
 #[test]
 fn a_pod_of_a_statefulset_that_is_replaced_while_consul_is_dead_starts_from_its_own_claim() {
+    if !is_ours() {
+        return;
+    }
     let namespace = Namespace::new("stateful");
     let class = local_volume(&namespace);
     let backup = json!({"type": "claimTemplate", "storageClass": class});
@@ -62,6 +71,9 @@ fn replaced_from_its_backup(namespace: &Namespace, more: Value) {
 
 #[test]
 fn a_rollout_while_consul_is_dead_replaces_all_pods_from_a_shared_claim() {
+    if !is_ours() {
+        return;
+    }
     const PODS: usize = 3;
     let consul = filled();
     let namespace = Namespace::new("rollout");
@@ -87,6 +99,9 @@ fn a_rollout_while_consul_is_dead_replaces_all_pods_from_a_shared_claim() {
 
 #[test]
 fn pods_and_seedcar_stay_as_they_are_while_the_nodes_kubelet_is_restarted() {
+    if !is_ours() {
+        return;
+    }
     let consul = filled();
     let namespace = Namespace::alone("kubelet");
     let release = Release::install(&namespace, "web", Release::values(&consul, json!({})));
