@@ -63,6 +63,22 @@ fn it_is_one_program_of_a_numbered_user_with_labels() {
     assert_eq!(files, "bin/\nbin/seedcar\n");
 }
 
+#[test]
+fn where_it_was_built_is_not_in_it() {
+    if !is_ours() {
+        return;
+    }
+    let extract = "tar -xOf \"$0\" --wildcards '*/layer.tar' | tar -xO bin/seedcar";
+    let program = Command::new("sh").args(["-c", extract, &archive()]).output();
+    let program = program.expect("start tar").stdout;
+    assert!(program.len() > 1_000_000, "{}", program.len());
+    let home = given("HOME");
+    for place in [env!("CARGO_MANIFEST_DIR"), &format!("{home}/.cargo/")] {
+        let found = memchr::memmem::find(&program, place.as_bytes());
+        assert_eq!(found, None, "{place}");
+    }
+}
+
 fn archive() -> String {
     format!("{}/images/seedcar.tar", given("CLUSTER_STATE"))
 }

@@ -70,6 +70,32 @@ fn replaced_from_its_backup(namespace: &Namespace, more: Value) {
 }
 
 #[test]
+fn a_pod_that_is_replaced_with_its_emptydir_while_consul_is_dead_says_so_and_starts_when_it_is_back()
+ {
+    let consul = filled();
+    let namespace = Namespace::new("emptydir");
+    let release = Release::install(&namespace, "web", Release::values(&consul, json!({})));
+    let old = release.until_ready(1).remove(0);
+    until_backed_up(&namespace, &old);
+    consul.kill();
+    namespace.kubectl(&["delete", "pod", &old.name, "--wait=false"]);
+    let message = slowly("init has given up once", || {
+        let pods = release.pods();
+        let pod = pods.iter().find(|pod| pod.uid() != old.uid())?;
+        let status = &pod.object["status"]["initContainerStatuses"][0];
+        let ended = [&status["state"]["terminated"], &status["lastState"]["terminated"]];
+        let ended = ended.into_iter().find(|ended| !ended.is_null())?;
+        assert_eq!(ended["exitCode"], 69, "{ended}");
+        Some(ended["message"].as_str().unwrap_or_default().to_owned())
+    });
+    assert!(message.contains("unreachable") && message.contains("no backup"), "{message}");
+    consul.restart();
+    let pod = release.until_ready(1).remove(0);
+    let app = Log::follow(&namespace, &pod.name, "app");
+    assert_eq!(app.until("first "), "hello");
+}
+
+#[test]
 fn a_rollout_while_consul_is_dead_replaces_all_pods_from_a_shared_claim() {
     if !is_ours() {
         return;

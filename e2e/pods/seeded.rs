@@ -40,3 +40,18 @@ fn an_application_reads_its_first_value_at_its_first_instruction_and_then_each_c
     // A hang guard: it is the watch that brings a change, not the heartbeat.
     assert!(most.as_secs() < 15, "{most:?}");
 }
+
+#[test]
+fn an_ordinary_sidecar_serves_as_well_as_a_native_one() {
+    let consul = filled();
+    let namespace = Namespace::new("ordinary");
+    let values = Release::values(&consul, json!({"seedcar": {"mode": "regular"}}));
+    let release = Release::install(&namespace, "web", values);
+    let pod = release.until_ready(1).remove(0);
+    let containers = pod.object["spec"]["containers"].as_array().map(Vec::len);
+    assert_eq!(containers, Some(2), "{}", pod.object["spec"]);
+    let app = Log::follow(&namespace, &pod.name, "app");
+    assert_eq!(app.until("first "), "hello");
+    consul.put("app/n", "1");
+    app.until_saw("1");
+}
