@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::cluster::{Namespace, filled, from_pods, given, slowly};
 use super::release::WATCHES;
 use super::watcher::Log;
+use crate::chart::rendered::documents;
 use crate::consul::Consul;
 
 fn manifest(consul: &Consul, kind: &str, name: &str) -> String {
@@ -103,4 +104,57 @@ fn a_kustomize_component_puts_seedcar_into_a_deployment() {
     assert_eq!(app.until("first "), "hello");
     consul.put("app/n", "1");
     app.until_saw("1");
+}
+
+#[test]
+fn a_component_reaches_every_kind_of_workload_with_its_label() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let kinds = [
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "StatefulSet"),
+        ("apps/v1", "DaemonSet"),
+        ("batch/v1", "Job"),
+    ];
+    let mut resources = Vec::new();
+    for (version, kind) in kinds {
+        let workload = json!({
+            "apiVersion": version, "kind": kind,
+            "metadata": {"name": kind.to_lowercase(), "labels": {"seedcar": "yes"}},
+            "spec": {"template": {"spec": {
+                "initContainers": [{"name": "own", "image": "own"}],
+                "containers": [{"name": "web", "image": "web"}, {"name": "helper", "image": "helper"}],
+            }}},
+        });
+        let file = format!("{kind}.yaml");
+        write(dir.path(), &file, &workload.to_string());
+        resources.push(file);
+    }
+    let component = Command::new(env!("CARGO_BIN_EXE_seedcar"))
+        .args(["manifest", "component", "--name", "web", "--prefix", "app", "--consul", "c:8500"])
+        .output()
+        .expect("start seedcar");
+    let component = String::from_utf8(component.stdout).expect("text");
+    write(dir.path(), "seedcar/kustomization.yaml", &component);
+    let whole = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+        "resources": resources, "components": ["seedcar"],
+    });
+    write(dir.path(), "kustomization.yaml", &whole.to_string());
+    let made = Command::new("kubectl").arg("kustomize").arg(dir.path()).output();
+    let made = made.expect("start kubectl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let made = documents(&String::from_utf8(made.stdout).expect("text"));
+    assert_eq!(made.len(), kinds.len());
+    for workload in made {
+        let spec = &workload["spec"]["template"]["spec"];
+        let names = |list: &str| -> Vec<String> {
+            let containers = spec[list].as_array().expect("a list").iter();
+            containers.map(|c| c["name"].as_str().unwrap_or_default().to_owned()).collect()
+        };
+        // Before the workload's own, which may read the configuration.
+        assert_eq!(names("initContainers"), ["seedcar-init", "seedcar", "own"], "{workload}");
+        assert_eq!(names("containers"), ["web", "helper"], "{workload}");
+        assert_eq!(spec["containers"][0]["volumeMounts"][0]["mountPath"], "/seedcar");
+        assert!(spec["containers"][1]["volumeMounts"].is_null(), "{workload}");
+    }
 }
