@@ -78,7 +78,8 @@ impl Charts {
     }
 }
 
-fn text(output: &Output) -> String {
+/// All that a program has said.
+pub fn text(output: &Output) -> String {
     let (out, err) = (&output.stdout, &output.stderr);
     format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
 }

@@ -3,7 +3,7 @@
 
 mod inhibited;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -62,25 +62,9 @@ fn the_charts_thresholds_are_those_of_the_table() {
     let values = fs::read_to_string(root().join("charts/seedcar/values.yaml")).expect("values");
     let values: serde_json::Value = serde_yaml::from_str(&values).expect("YAML");
     let found = values["metrics"]["rules"]["thresholds"].as_object().expect("thresholds");
-    let found: Vec<_> =
-        found.iter().map(|(name, value)| (name.as_str(), value.to_string())).collect();
-    let known: Vec<_> = THRESHOLDS.iter().map(|t| (t.name, t.default.to_owned())).collect();
-    let sorted = |mut pairs: Vec<(&'static str, String)>| {
-        pairs.sort();
-        pairs
-    };
-    assert_eq!(
-        sorted(known),
-        sorted(
-            found
-                .iter()
-                .map(|(name, value)| {
-                    let name = THRESHOLDS.iter().find(|t| t.name == *name).map(|t| t.name);
-                    (name.expect("a known threshold"), value.clone())
-                })
-                .collect()
-        )
-    );
+    let found: BTreeMap<_, _> = found.iter().map(|(n, v)| (n.as_str(), v.to_string())).collect();
+    let known = THRESHOLDS.iter().map(|t| (t.name, t.default.to_owned()));
+    assert_eq!(found, known.collect());
 }
 
 #[test]

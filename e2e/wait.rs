@@ -13,14 +13,25 @@ const PORTS: std::ops::Range<u16> = 16_000..32_000;
 
 /// Asks until there is an answer, and panics with `what` if there is none within the time.
 #[track_caller]
-pub fn eventually<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, within: Duration, ask: impl FnMut() -> Option<T>) -> T {
+    eventually_every(POLL, what, within, ask)
+}
+
+/// The same for what costs much to ask: no more often than each `poll`.
+#[track_caller]
+pub fn eventually_every<T>(
+    poll: Duration,
+    what: &str,
+    within: Duration,
+    mut ask: impl FnMut() -> Option<T>,
+) -> T {
     let deadline = Instant::now() + within;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
         assert!(Instant::now() < deadline, "not within {within:?}: {what}");
-        std::thread::sleep(POLL);
+        std::thread::sleep(poll);
     }
 }
 
@@ -39,11 +50,22 @@ pub fn within(time: Duration, mut is: impl FnMut() -> bool) -> bool {
 /// Looks for the whole `window`, and panics with `what` as soon as it is not so. For promises of the
 /// kind "nothing happens": there is no condition to wait for.
 #[track_caller]
-pub fn throughout(what: &str, window: Duration, mut is: impl FnMut() -> bool) {
+pub fn throughout(what: &str, window: Duration, is: impl FnMut() -> bool) {
+    throughout_every(POLL, what, window, is);
+}
+
+/// The same for what costs much to ask: no more often than each `poll`.
+#[track_caller]
+pub fn throughout_every(
+    poll: Duration,
+    what: &str,
+    window: Duration,
+    mut is: impl FnMut() -> bool,
+) {
     let begun = Instant::now();
     while begun.elapsed() < window {
         assert!(is(), "after {:?} no longer: {what}", begun.elapsed());
-        std::thread::sleep(POLL);
+        std::thread::sleep(poll);
     }
 }
 

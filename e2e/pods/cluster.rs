@@ -1,13 +1,15 @@
 //! The cluster: kubectl, and a namespace for each story.
 
 use std::net::{IpAddr, SocketAddr};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::chart::text;
 use crate::consul::Consul;
+use crate::wait::{eventually_every, throughout_every};
 
 /// A hang guard: images are there and volumes are local, but the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -74,25 +76,22 @@ pub fn from_pods(port: u16) -> SocketAddr {
 
 /// As [`crate::wait::eventually`], for what `kubectl` is asked.
 #[track_caller]
-pub fn slowly<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(POLL);
-    }
+pub fn slowly<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    eventually_every(POLL, what, PATIENCE, ask)
 }
 
 /// As [`crate::wait::throughout`], for what `kubectl` is asked.
 #[track_caller]
-pub fn throughout(what: &str, window: Duration, mut is: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while begun.elapsed() < window {
-        assert!(is(), "after {:?} no longer: {what}", begun.elapsed());
-        std::thread::sleep(POLL);
-    }
+pub fn throughout(what: &str, window: Duration, is: impl FnMut() -> bool) {
+    throughout_every(POLL, what, window, is);
+}
+
+/// What the profile `restricted` asks of a container.
+pub fn restricted() -> Value {
+    json!({
+        "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    })
 }
 
 // === impl Namespace ===
@@ -134,7 +133,7 @@ impl Namespace {
     #[track_caller]
     pub fn kubectl(&self, args: &[&str]) -> String {
         let output = self.command(args).output().expect("start kubectl");
-        assert!(output.status.success(), "kubectl {args:?}: {}", both(&output));
+        assert!(output.status.success(), "kubectl {args:?}: {}", text(&output));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
@@ -162,7 +161,7 @@ impl Namespace {
         input.write_all(object.to_string().as_bytes()).expect("kubectl reads");
         drop(input);
         let output = child.wait_with_output().expect("wait for kubectl");
-        assert!(output.status.success(), "kubectl apply: {}", both(&output));
+        assert!(output.status.success(), "kubectl apply: {}", text(&output));
     }
 
     /// An object, or all of a kind.
@@ -182,6 +181,12 @@ impl Namespace {
         std::mem::take(items)
     }
 
+    /// What the seedcar of a pod says of itself, if it can be asked.
+    pub fn status(&self, pod: &str) -> Option<Value> {
+        let status = ["exec", pod, "-c", "seedcar", "--", "seedcar", "status", "-o", "json"];
+        serde_json::from_str(&self.try_output(&status)?).ok()
+    }
+
     /// The log of a container so far.
     #[track_caller]
     pub fn log(&self, pod: &str, container: &str) -> String {
@@ -195,16 +200,11 @@ impl Drop for Namespace {
             let shown = [["describe", "pods"], ["get", "events"]];
             for args in shown {
                 let output = self.command(&args).output().expect("start kubectl");
-                eprintln!("--- kubectl {args:?}\n{}", both(&output));
+                eprintln!("--- kubectl {args:?}\n{}", text(&output));
             }
         }
         let _ = self.command(&["delete", "namespace", &self.name, "--wait=false"]).output();
     }
-}
-
-fn both(output: &Output) -> String {
-    let (out, err) = (&output.stdout, &output.stderr);
-    format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
 }
 
 /// A volume on a directory of the node, for a story that needs one that outlives its pod: the storage

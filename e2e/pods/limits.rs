@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::cluster::{Namespace, filled, slowly, throughout};
 use super::release::{Pod, Release};
@@ -52,8 +52,7 @@ fn a_full_volume_keeps_the_old_files_and_the_least_memory_is_enough() {
     app.until_saw("1");
 
     let pod = slowly("it is well again", || {
-        let status = ["exec", &pod.name, "-c", "seedcar", "--", "seedcar", "status", "-o", "json"];
-        let status: Value = serde_json::from_str(&namespace.try_output(&status)?).ok()?;
+        let status = namespace.status(&pod.name)?;
         (status["state"] == "fresh").then(|| release.pods().remove(0))
     });
     assert_eq!((pod.restarts("seedcar"), pod.restarts("app")), (0, 0), "{}", pod.object);

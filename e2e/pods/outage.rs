@@ -184,8 +184,7 @@ fn heals(consul: &Consul, apps: &[Log]) {
 #[track_caller]
 fn until_backed_up(namespace: &Namespace, pod: &Pod) {
     slowly("there is a backup", || {
-        let status = ["exec", &pod.name, "-c", "seedcar", "--", "seedcar", "status", "-o", "json"];
-        let status: Value = serde_json::from_str(&namespace.kubectl(&status)).expect("a status");
+        let status = namespace.status(&pod.name)?;
         status["sources"]["default"]["backup"]["index"].as_u64()
     });
 }

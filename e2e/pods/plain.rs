@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::cluster::{Namespace, filled, from_pods, given, slowly};
+use super::cluster::{Namespace, filled, from_pods, given, restricted, slowly};
 use super::release::WATCHES;
 use super::watcher::Log;
 use crate::chart::rendered::documents;
@@ -53,10 +53,7 @@ fn each_workload_is_taken_and_a_job_ends() {
 fn a_kustomize_component_puts_seedcar_into_a_deployment() {
     let consul = filled();
     let namespace = Namespace::new("component");
-    let context = json!({
-        "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    });
+    let context = restricted();
     let labels = json!({"app.kubernetes.io/instance": "web"});
     let deployment = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",

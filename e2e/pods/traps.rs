@@ -2,16 +2,13 @@
 
 use serde_json::json;
 
-use super::cluster::{Namespace, filled, from_pods, given, slowly};
+use super::cluster::{Namespace, filled, from_pods, given, restricted, slowly};
 
 #[test]
 fn a_subpath_that_was_mounted_before_init_made_it_is_told_so() {
     let consul = filled();
     let namespace = Namespace::new("subpath");
-    let context = json!({
-        "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    });
+    let context = restricted();
     namespace.apply(&json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "web"},
