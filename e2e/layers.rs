@@ -10,10 +10,11 @@ const LAYERS: &[&[&str]] = &[
     &["exit", "units", "local", "slot"],
     &["sys", "shutdown", "metrics", "monitoring"],
     &["config", "board", "supervise"],
+    &["kubernetes"],
     &["cli", "log", "store", "consul", "publisher"],
     &["sync", "status"],
     &["keeper"],
-    &["watch", "heartbeat", "seed", "admin", "demo"],
+    &["watch", "heartbeat", "seed", "admin", "events", "demo"],
     &["app"],
     &["cmd"],
     &["main", "lib"],
@@ -26,11 +27,13 @@ const ALLOWED: &[(&str, &str, &str)] = &[];
 const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["consul"]),
     ("axum", &["admin", "demo"]),
-    ("hyper", &["admin"]),
+    ("hyper", &["admin", "kubernetes"]),
     ("prometheus::", &["metrics"]),
     ("notify::", &["consul/files"]),
     ("serde_yaml", &["config/file"]),
     ("clap::", &["cli", "main"]),
+    ("kube::", &["kubernetes"]),
+    ("k8s_openapi", &["kubernetes"]),
     ("unsafe {", &["sys"]),
 ];
 
@@ -50,7 +53,7 @@ fn each_file_imports_only_lower_layers() {
 
 #[test]
 fn mechanisms_never_import_each_other() {
-    let mechanisms = ["watch", "heartbeat", "seed", "keeper", "publisher", "admin"];
+    let mechanisms = ["watch", "heartbeat", "seed", "keeper", "publisher", "admin", "events"];
     let is_free = |module: &str, imported: &str| {
         !mechanisms.contains(&imported)
             || module == imported

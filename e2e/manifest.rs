@@ -159,6 +159,11 @@ fn what_a_user_types_is_one_value_whatever_it_is() {
         let consul = env.iter().find(|v| v["name"] == "SEEDCAR_CONSUL").expect("the address");
         assert_eq!(consul["value"], "c:8500", "{hostile:?}");
     }
+    let args = ["compose", "--name", "web", "--app-image", "web:1", "--consul", "c:8500"];
+    let output = manifest(&[&args[..], &["--prefix=a: $b ${c} \"d"]].concat());
+    let printed = documents(&String::from_utf8(output.stdout).expect("text"));
+    let environment = &printed[0]["services"]["seedcar"]["environment"];
+    assert_eq!(environment["SEEDCAR_PREFIX"], "a: $$b $${c} \"d", "compose reads $$ as $");
     for name in ["", "Web", "-web", "web-", "a b", &"x".repeat(53)] {
         let args = ["--app-image", "web:1", "--consul", "c:8500", "--prefix", "p"];
         let output = manifest(&[&["pod", "--name", name][..], &args].concat());

@@ -3,7 +3,9 @@
 
 mod alerted;
 mod cluster;
+mod compose;
 mod ends;
+mod events;
 mod identity;
 mod image;
 mod limits;
@@ -12,8 +14,57 @@ mod outage;
 mod plain;
 mod prometheus;
 mod release;
+mod secrets;
 mod seeded;
 mod tenants;
 mod traps;
 mod upgraded;
 mod watcher;
+
+use crate::ledger::Proof;
+
+/// What the page of promises has of pods: on a real Kubernetes, with a real Consul.
+pub const PROOFS: &[Proof] = &[
+    Proof {
+        promise: "P9",
+        test: "pods::seeded::an_application_reads_its_first_value_at_its_first_instruction_and_then_each_change",
+        shows: "an application's first instruction reads a value: init has let it wait",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P3",
+        test: "pods::outage::a_rollout_while_consul_is_dead_replaces_all_pods_from_a_shared_claim",
+        shows: "three pods are replaced while Consul is dead, from a claim they share",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P3",
+        test: "pods::secrets::a_rollout_while_consul_is_dead_replaces_all_pods_from_secrets",
+        shows: "the same without shared storage, from Secrets",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P3",
+        test: "pods::secrets::a_dead_api_server_is_just_another_failing_store",
+        shows: "an API server that stands still delays the backup and nothing else",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P8",
+        test: "pods::events::a_person_sees_a_backup_used_an_answer_held_and_recovery_in_the_description_of_the_pod",
+        shows: "what `kubectl describe pod` says of a backup used, an answer held, and recovery",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P8",
+        test: "events::tests::what_was_adopted_has_been_told_and_its_end_has_not",
+        shows: "a restart tells of nothing again, and of the end of what an earlier process told",
+        mutants: &["events-of-the-adopted"],
+    },
+    Proof {
+        promise: "P10",
+        test: "pods::limits::a_full_volume_keeps_the_old_files_and_the_least_memory_is_enough",
+        shows: "a full tmpfs, and the memory limit that the chart computes",
+        mutants: &[],
+    },
+];

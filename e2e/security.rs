@@ -21,6 +21,12 @@ pub const PROOFS: &[Proof] = &[
     },
     Proof {
         promise: "P11",
+        test: "kubernetes::tests::what_may_quote_a_value_is_not_shown",
+        shows: "what the Kubernetes API says of a backup that it refuses is not passed on",
+        mutants: &["api-message-shown"],
+    },
+    Proof {
+        promise: "P11",
         test: "security::echo",
         shows: "credentials and values that a server sends back are in no log line, at any level, nor anywhere else",
         mutants: &["credentials-echoed"],

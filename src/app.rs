@@ -16,6 +16,7 @@ use crate::board::{Board, Failure};
 use crate::config::{BackupMode, Config, Output};
 use crate::consul::Client;
 use crate::consul::wire::Caps;
+use crate::events;
 use crate::exit::Exit;
 use crate::keeper::{self, Findings};
 use crate::metrics::Metrics;
@@ -36,6 +37,8 @@ pub use sidecar::Bound;
 
 /// How long the parts get to finish when told to stop; what hangs is left behind.
 const FAREWELL: Duration = Duration::from_millis(600);
+/// How long an init container takes to tell Kubernetes of a backup that it used.
+const TELLING: Duration = Duration::from_secs(2);
 /// How often a condition is looked at that nobody announces.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How often a volume that cannot be opened is tried again.
@@ -103,7 +106,28 @@ impl App {
             await_end(&[publisher], FAREWELL);
             filled
         });
+        self.tell_of_init();
         filled.map_err(internal)?
+    }
+
+    /// An init container that used a backup says so before it ends, if that takes no time.
+    fn tell_of_init(self: &Arc<Self>) {
+        let Some(setup) = self.events_setup() else {
+            return;
+        };
+        let (app, (done, told)) = (self.clone(), std::sync::mpsc::channel());
+        let thread = std::thread::Builder::new().name("events".to_owned());
+        let _ = thread.spawn(move || {
+            events::tell_now(&setup, &app.board);
+            let _ = done.send(());
+        });
+        let _ = told.recv_timeout(TELLING);
+    }
+
+    fn events_setup(&self) -> Option<events::Setup> {
+        let pod = self.config.events.clone()?;
+        let sources = self.config.sources.iter().map(|s| s.name.clone()).collect();
+        Some(events::Setup { pod, sources })
     }
 
     fn start_publisher(self: &Arc<Self>) -> std::io::Result<Unit> {
@@ -171,7 +195,7 @@ impl App {
         };
         let named = self.config.sources.iter();
         Some(keeper::Setup {
-            dir: backup.dir.clone(),
+            place: backup.place.clone(),
             writes: backup.mode == BackupMode::Write,
             delay: backup.delay,
             limits: limits(&self.config),

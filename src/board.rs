@@ -34,6 +34,8 @@ pub struct State {
     pub opened: bool,
     /// A complete generation has been published or adopted by this process.
     pub seeded: bool,
+    /// It was adopted: another process made it.
+    pub adopted: bool,
     /// When.
     pub seeded_at: Option<Moment>,
     /// Why the volume cannot be written, while that is so.

@@ -265,7 +265,8 @@ Examples:
   seedcar manifest deployment --name web --app-image registry.example/web:1.2.3 \\
     --image registry.example/seedcar:0.1.0 --prefix apps/web --consul consul:8500 | kubectl apply -f -
   seedcar manifest component --name web --prefix apps/web --consul consul:8500 \\
-    --image registry.example/seedcar:0.1.0 > kustomization.yaml")]
+    --image registry.example/seedcar:0.1.0 > kustomization.yaml
+  seedcar manifest compose --name web --app-image web:1.2.3 --prefix apps/web --consul consul:8500 > compose.yaml")]
 pub struct Manifest {
     /// What to print
     #[arg(value_enum)]
@@ -279,7 +280,7 @@ pub struct Manifest {
         value_name = "IMAGE",
         required_if_eq_any = [
             ("kind", "pod"), ("kind", "deployment"), ("kind", "statefulset"), ("kind", "job"),
-            ("kind", "cronjob"),
+            ("kind", "cronjob"), ("kind", "compose"),
         ]
     )]
     pub app_image: Option<String>,
@@ -307,6 +308,8 @@ pub enum Kind {
     Job,
     /// A CronJob.
     Cronjob,
+    /// A file for docker compose.
+    Compose,
     /// A kustomize component, which puts seedcar into Deployments, StatefulSets and others of yours.
     Component,
 }

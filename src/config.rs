@@ -64,6 +64,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// True when somebody chose that address. Only the default may fall back to IPv4.
     pub http_explicit: bool,
+    /// The pod to make Kubernetes Events about; `None` when they are off.
+    pub events: Option<Pod>,
     /// Logs.
     pub log: Log,
     /// Where to leave a last message. To be written only where Kubernetes has made the file: the
@@ -71,11 +73,11 @@ pub struct Config {
     pub termination_log: PathBuf,
 }
 
-/// A backup directory and what to do with it.
+/// Where backups are and what to do with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backup {
-    /// The directory.
-    pub dir: PathBuf,
+    /// Where.
+    pub place: Place,
     /// Whether to write.
     pub mode: BackupMode,
     /// The user's part of the backup's identity; may be empty.
@@ -84,7 +86,16 @@ pub struct Backup {
     pub delay: Duration,
 }
 
-/// What may be done with the backup directory.
+/// Where backups are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a directory.
+    Directory(PathBuf),
+    /// In Secrets of this pod's namespace, by name; at least one.
+    Secrets(Vec<String>),
+}
+
+/// What may be done with backups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackupMode {
     /// Read and write.
@@ -176,6 +187,15 @@ pub struct Guards {
     pub max_shrink_percent: u8,
     /// An empty answer may empty the volume.
     pub allow_empty: bool,
+}
+
+/// This pod, as Kubernetes knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// Its uid; empty where it was not given.
+    pub uid: String,
 }
 
 /// Logs.

@@ -3,7 +3,6 @@
 //! When to write is decided in `model::keeping`, how in `store`. A backup volume that hangs hangs
 //! this thread and nothing else; liveness never looks at it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::model::keeping::{Duty, Keeping, Published};
 use crate::model::moment::Moment;
 use crate::model::snapshot::Snapshot;
 use crate::store::frame::Header;
-use crate::store::{Access, Error, Identity, Limits, Sound, Store};
+use crate::store::{Access, Error, Identity, Limits, Place, Sound, Store};
 use crate::supervise::Pulse;
 use crate::sys;
 
@@ -27,8 +26,8 @@ const IDLE: Duration = Duration::from_secs(60);
 /// What the keeper is told at its start.
 #[derive(Clone)]
 pub struct Setup {
-    /// The backup volume.
-    pub dir: PathBuf,
+    /// Where backups are.
+    pub place: Place,
     /// Written to, or only read.
     pub writes: bool,
     /// Written this long after a published change.
@@ -65,7 +64,7 @@ struct Keeper<'a> {
 
 /// Looks for the newest valid backup of each source and says on the board what it found.
 pub fn look(setup: &Setup, board: &Board) -> Vec<Found> {
-    let found = match Store::open(&setup.dir, Access::Read, setup.limits) {
+    let found = match Store::open_place(&setup.place, Access::Read, setup.limits) {
         Ok(store) => setup.sources.iter().map(|(_, id)| look_one(&store, id)).collect(),
         Err(error) => {
             let text = error.to_string();
@@ -93,7 +92,13 @@ pub fn look(setup: &Setup, board: &Board) -> Vec<Found> {
 
 /// Keeps backups until the board is closed.
 pub fn run(setup: &Setup, board: &Board, metrics: &Metrics, pulse: &Pulse) {
-    let keeping = setup.sources.iter().map(|_| Keeping::new(setup.delay)).collect();
+    let delay = match setup.place {
+        Place::Directory(_) => setup.delay,
+        // Replicas publish a change at the same moment: they spread over one more delay, so that the
+        // first of them writes and the others find it written.
+        Place::Secrets(_) => setup.delay.mul_f64(1.0 + fastrand::f64()),
+    };
+    let keeping = setup.sources.iter().map(|_| Keeping::new(delay)).collect();
     let mut keeper = Keeper { setup, board, metrics, store: None, keeping };
     let mut seen = 0;
     while !board.read(|state| state.closed) {
@@ -194,6 +199,10 @@ impl Keeper<'_> {
         if let Err(error) = done {
             self.failed(at, &error);
         }
+        if let Place::Secrets(_) = self.setup.place {
+            // What was read of them, and the connection: neither is worth keeping until the next time.
+            self.store = None;
+        }
         // Reading a backup back takes room that nothing else of this size will want.
         sys::trim_heap();
         Some(sys::now())
@@ -271,7 +280,8 @@ impl Keeper<'_> {
     fn store(&mut self) -> Result<&Store, Error> {
         if self.store.is_none() {
             let access = if self.setup.writes { Access::Write } else { Access::Read };
-            self.store = Some(Store::open(&self.setup.dir, access, self.setup.limits)?);
+            let limits = self.setup.limits;
+            self.store = Some(Store::open_place(&self.setup.place, access, limits)?);
         }
         Ok(self.store.as_ref().expect("set above"))
     }

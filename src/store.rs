@@ -25,15 +25,16 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+pub use crate::config::Place;
 use crate::model::snapshot::{Digest, Snapshot};
 pub use damage::Damage;
 pub use error::{Error, Kind};
 pub use frame::Header;
 pub use identity::Identity;
 pub use volume::Op;
-use volume::Volume;
+use volume::{InCluster, Volume};
 
-/// A directory with backups.
+/// A place with backups.
 pub struct Store {
     volume: Volume,
     access: Access,
@@ -142,8 +143,23 @@ impl Store {
     /// missing, not a directory or not accessible.
     pub fn open(dir: &Path, access: Access, limits: Limits) -> Result<Self, Error> {
         let volume =
-            Volume::open(dir).map_err(|source| Error::Open { dir: dir.to_owned(), source })?;
+            Volume::directory(dir).map_err(|source| Error::Open { dir: dir.to_owned(), source })?;
         Ok(Self { volume, access, limits })
+    }
+
+    /// Opens Secrets of this pod's namespace, which must exist. Errors when this is no pod with a
+    /// service account; asks nothing yet.
+    pub fn open_secrets(names: &[String], access: Access, limits: Limits) -> Result<Self, Error> {
+        let volume = Volume::secrets(Box::new(InCluster::new(names)?));
+        Ok(Self { volume, access, limits })
+    }
+
+    /// Opens what `place` says.
+    pub fn open_place(place: &Place, access: Access, limits: Limits) -> Result<Self, Error> {
+        match place {
+            Place::Directory(dir) => Self::open(dir, access, limits),
+            Place::Secrets(names) => Self::open_secrets(names, access, limits),
+        }
     }
 
     /// Reads one file by its name, whoever it belongs to.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::restricted::restricted;
 use super::{Charts, HELMS, helm, root, text};
@@ -107,6 +107,77 @@ fn a_sidecar_is_native_from_the_first_kubernetes_where_all_kubelets_know_it() {
     let (native, ordinary) = placed("1.31.9", "Job");
     assert!(native.is_none() && ordinary.is_none(), "a sidecar that never lets the job end");
     assert!(placed("1.32.0", "Job").0.is_some());
+}
+
+/// What the application chart renders of one of its features.
+fn feature(name: &str) -> Vec<Value> {
+    let values = root().join(format!("charts/seedcar-app/ci/{name}-values.yaml"));
+    let args = ["-f", values.to_str().unwrap(), "--kube-version", "1.36.0"];
+    let output = Charts::shared().template("HELM_BIN", "charts/seedcar-app", &args);
+    assert!(output.status.success(), "{}", text(&output));
+    documents(&String::from_utf8(output.stdout).expect("text"))
+}
+
+#[test]
+fn no_right_and_no_token_is_there_that_was_not_asked_for() {
+    let about_rights = ["Role", "RoleBinding", "ServiceAccount", "ClusterRole"];
+    for values in features() {
+        let name = name(&values).replace("-values.yaml", "");
+        let objects = feature(&name);
+        let asked = ["secrets", "events"].contains(&name.as_str());
+        let kinds = objects.iter().filter_map(|object| object["kind"].as_str());
+        let rights = kinds.filter(|kind| about_rights.contains(kind)).count();
+        let yaml = serde_json::to_string(&objects).expect("JSON");
+        assert_eq!((rights > 0, yaml.contains("serviceAccountToken")), (asked, asked), "{name}");
+        assert!(!yaml.contains("\"automountServiceAccountToken\":true"), "{name}");
+    }
+}
+
+#[test]
+fn the_role_for_secrets_names_them_and_allows_no_more_than_is_done() {
+    let objects = feature("secrets");
+    let of = |kind: &str| objects.iter().filter(|o| o["kind"] == kind).collect::<Vec<_>>();
+    let names = ["web-seedcar-backup-0", "web-seedcar-backup-1", "web-seedcar-backup-2"];
+    assert_eq!(of("Secret").len(), names.len());
+    for (secret, name) in of("Secret").into_iter().zip(names) {
+        assert_eq!(secret["metadata"]["name"], name);
+        // An upgrade would take what it names back to what it says.
+        assert!(secret["data"].is_null() && secret["stringData"].is_null(), "{secret}");
+    }
+    let rule = json!({
+        "apiGroups": [""], "resources": ["secrets"], "resourceNames": names,
+        "verbs": ["get", "patch"],
+    });
+    assert_eq!(of("Role")[0]["rules"], json!([rule]));
+    let spec = &of("Deployment")[0]["spec"]["template"]["spec"];
+    assert_eq!(spec["serviceAccountName"], "web-seedcar");
+    assert_eq!(of("RoleBinding")[0]["subjects"][0]["name"], "web-seedcar");
+    let mounts = |container: &Value| {
+        let mounts = container["volumeMounts"].as_array().cloned().unwrap_or_default();
+        mounts.iter().filter(|mount| mount["name"] == "seedcar-kubernetes").count()
+    };
+    assert_eq!(
+        spec["initContainers"].as_array().expect("a list").iter().map(mounts).sum::<usize>(),
+        2
+    );
+    assert_eq!(mounts(&spec["containers"][0]), 0, "the application gets no token");
+    let environment = spec["initContainers"][0]["env"].as_array().expect("a list");
+    let told = environment.iter().find(|env| env["name"] == "SEEDCAR_BACKUP_SECRETS");
+    assert_eq!(told.expect("named")["value"], names.join(","));
+}
+
+#[test]
+fn the_role_for_events_lets_a_given_account_make_some_and_read_nothing() {
+    let objects = feature("events");
+    let of = |kind: &str| objects.iter().find(|o| o["kind"] == kind);
+    let rule = json!({"apiGroups": [""], "resources": ["events"], "verbs": ["create"]});
+    assert_eq!(of("Role").expect("a role")["rules"], json!([rule]));
+    assert!(of("ServiceAccount").is_none(), "there is one already");
+    assert_eq!(of("RoleBinding").expect("a binding")["subjects"][0]["name"], "web");
+    let spec = &of("Deployment").expect("a workload")["spec"]["template"]["spec"];
+    assert_eq!(spec["serviceAccountName"], "web");
+    let environment = serde_json::to_string(&spec["initContainers"]).expect("JSON");
+    assert!(environment.contains("metadata.uid") && environment.contains("SEEDCAR_EVENTS"));
 }
 
 #[test]

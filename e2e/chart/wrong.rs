@@ -28,7 +28,10 @@ const WRONG: &[(&str, &str)] = &[
         "seedcar.metrics.rules.enabled=true,seedcar.metrics.rules.renderMode=alwaysRender,seedcar.metrics.rules.disabled[0]=Held",
         "there is no alert Held; there are SeedcarConfigStale",
     ),
+    ("seedcar.backup.type=secrets,seedcar.resources.limits.memory=124Mi", "but 138Mi are needed"),
     // The schema's.
+    ("seedcar.backup.secrets.count=0", "count"),
+    ("seedcar.events.enabled=yes", "enabled"),
     ("seedcar.prefiks=x", "prefiks"),
     ("seedcar.consul.adress=x", "adress"),
     ("replica=2", "replica"),

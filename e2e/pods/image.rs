@@ -12,15 +12,24 @@ const LARGEST: u64 = 11_000_000;
 
 /// Docker's client of the node's tools, for the daemon that built the images.
 fn docker(args: &[&str]) -> Output {
+    client("node/usr/bin/docker").args(args).output().expect("start docker")
+}
+
+/// A program among the tools that speaks to that daemon.
+pub fn client(program: &str) -> Command {
     let state = given("CLUSTER_STATE");
-    let program = PathBuf::from(given("CLUSTER_TOOLS")).join("node/usr/bin/docker");
-    Command::new(program)
-        .args(args)
+    let mut client = Command::new(PathBuf::from(given("CLUSTER_TOOLS")).join(program));
+    client
         .env("DOCKER_HOST", format!("unix://{state}/docker.sock"))
         .env("DOCKER_CONFIG", format!("{state}/docker-config"))
-        .env("DOCKER_BUILDKIT", "1")
-        .output()
-        .expect("start docker")
+        .env("DOCKER_BUILDKIT", "1");
+    client
+}
+
+/// Where its containers belong among the control groups, so that they go with the cluster.
+pub fn control_group() -> String {
+    let state = given("CLUSTER_STATE");
+    format!("/{}/docker", state.rsplit('/').next().expect("a name"))
 }
 
 #[track_caller]
@@ -119,8 +128,7 @@ struct Container(String);
 
 impl Container {
     fn run(name: &str, consul: u16) -> Self {
-        let state = given("CLUSTER_STATE");
-        let group = format!("/{}/docker", state.rsplit('/').next().expect("a name"));
+        let group = control_group();
         let address = format!("SEEDCAR_CONSUL=127.0.0.1:{consul}");
         let image = given("CLUSTER_IMAGE");
         let limits = [

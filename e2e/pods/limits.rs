@@ -57,3 +57,42 @@ fn a_full_volume_keeps_the_old_files_and_the_least_memory_is_enough() {
     });
     assert_eq!((pod.restarts("seedcar"), pod.restarts("app")), (0, 0), "{}", pod.object);
 }
+
+#[test]
+fn large_backups_in_secrets_fit_into_the_least_memory() {
+    /// Values of one half MB that do not pack: a backup takes two Secrets, and four hold two of them.
+    const VALUES: usize = 3;
+    let consul = filled();
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut fill = || {
+        for n in 0..VALUES {
+            let bytes: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(VALUE).collect();
+            consul.put(&format!("app/big/{n}"), bytes);
+        }
+    };
+    fill();
+    let namespace = Namespace::new("packed");
+    let seedcar = json!({
+        "volume": {"sizeLimit": "8Mi"}, "guards": {"maxBytes": "8Mi"},
+        "backup": {"type": "secrets", "secrets": {"count": 4}},
+        "extraEnv": [{"name": "SEEDCAR_BACKUP_DELAY", "value": "1s"}],
+    });
+    let values = Release::values(&consul, json!({"seedcar": seedcar}));
+    let release = Release::install(&namespace, "web", values);
+    let pod = release.until_ready(1).remove(0);
+    let limit = &pod.object["spec"]["initContainers"][1]["resources"]["limits"]["memory"];
+    assert_eq!(limit, "56Mi");
+    let written = || {
+        slowly("what is published is in a backup", || {
+            let status = namespace.status(&pod.name)?;
+            let source = &status["sources"]["default"];
+            let index = source["backup"]["index"].as_u64()?;
+            (index == consul.index("app/")).then_some(index)
+        })
+    };
+    let first = written();
+    fill();
+    assert!(written() > first);
+    let pods = release.pods();
+    assert!(is_untouched(&pods), "{}", pods[0].object);
+}

@@ -100,17 +100,22 @@ fn a_rollout_while_consul_is_dead_replaces_all_pods_from_a_shared_claim() {
     if !is_ours() {
         return;
     }
-    const PODS: usize = 3;
-    let consul = filled();
     let namespace = Namespace::new("rollout");
     let claim = shared_claim(&namespace);
     let backup = json!({
         "type": "existingClaim", "existingClaim": claim, "accessMode": "ReadWriteMany",
     });
+    rolled_out_from_its_backup(&namespace, backup);
+}
+
+/// Three pods are replaced by an upgrade, while Consul is dead.
+pub fn rolled_out_from_its_backup(namespace: &Namespace, backup: Value) {
+    const PODS: usize = 3;
+    let consul = filled();
     let more = json!({"replicas": PODS, "seedcar": {"backup": backup}});
-    let mut release = Release::install(&namespace, "web", Release::values(&consul, more));
+    let mut release = Release::install(namespace, "web", Release::values(&consul, more));
     let old = release.until_ready(PODS);
-    until_backed_up(&namespace, &old[0]);
+    until_backed_up(namespace, &old[0]);
     consul.kill();
     release.upgrade(json!({"podAnnotations": {"rolled": "yes"}}));
     let new = slowly("all pods are new and ready", || {
@@ -119,7 +124,7 @@ fn a_rollout_while_consul_is_dead_replaces_all_pods_from_a_shared_claim() {
         let done = pods.len() == PODS && pods.iter().all(|pod| pod.is_ready() && !is_old(pod));
         done.then_some(pods)
     });
-    let apps: Vec<_> = new.iter().map(|pod| started_from_backup(&namespace, pod)).collect();
+    let apps: Vec<_> = new.iter().map(|pod| started_from_backup(namespace, pod)).collect();
     heals(&consul, &apps);
 }
 
@@ -162,7 +167,7 @@ fn restart_kubelet() {
 
 /// The application's first value came from a backup.
 #[track_caller]
-fn started_from_backup(namespace: &Namespace, pod: &Pod) -> Log {
+pub fn started_from_backup(namespace: &Namespace, pod: &Pod) -> Log {
     let app = Log::follow(namespace, &pod.name, "app");
     assert_eq!(app.until("first "), "hello");
     let said = namespace.log(&pod.name, "seedcar-init");
@@ -172,7 +177,7 @@ fn started_from_backup(namespace: &Namespace, pod: &Pod) -> Log {
 
 /// Consul comes back, and a change arrives without a restart.
 #[track_caller]
-fn heals(consul: &Consul, apps: &[Log]) {
+pub fn heals(consul: &Consul, apps: &[Log]) {
     consul.restart();
     consul.put("app/n", "1");
     for app in apps {
@@ -182,7 +187,7 @@ fn heals(consul: &Consul, apps: &[Log]) {
 
 /// Waits until the pod's backup can be started from.
 #[track_caller]
-fn until_backed_up(namespace: &Namespace, pod: &Pod) {
+pub fn until_backed_up(namespace: &Namespace, pod: &Pod) {
     slowly("there is a backup", || {
         let status = namespace.status(&pod.name)?;
         status["sources"]["default"]["backup"]["index"].as_u64()

@@ -15,7 +15,7 @@ use crate::shutdown::Signals;
 use crate::status::Reporter;
 use crate::supervise::{Pulse, Unit, on_runtime};
 use crate::watch::Watch;
-use crate::{admin, keeper};
+use crate::{admin, events, keeper};
 
 /// The sidecar with its address bound, before any thread runs.
 pub struct Bound {
@@ -62,10 +62,11 @@ impl Bound {
             units.push(app.start_heartbeat()?);
         }
         units.push(app.start_seed()?);
-        // Liveness looks at the ones so far: not at the keeper, whose volume may hang, and not at
-        // the one that answers.
+        // Liveness looks at the ones so far: not at the keeper, whose volume may hang, not at who
+        // tells Kubernetes, which may too, and not at the one that answers.
         let admin = app.start_admin(&units, self.listener)?;
         units.extend(app.start_keeper()?);
+        units.extend(app.start_events()?);
         units.push(admin);
         let pokes = app.watch_pokes.iter().chain(&app.heartbeat_pokes).cloned().collect();
         let files = files::watch(&app.config, pokes);
@@ -158,6 +159,15 @@ impl App {
         let app = self.clone();
         let work = move |pulse: &Pulse| keeper::run(&setup, &app.board, &app.metrics, pulse);
         Unit::spawn("keeper", self.drain.clone(), work).map(Some)
+    }
+
+    fn start_events(self: &Arc<Self>) -> std::io::Result<Option<Unit>> {
+        let Some(setup) = self.events_setup() else {
+            return Ok(None);
+        };
+        let app = self.clone();
+        let work = move |pulse: &Pulse| events::run(&setup, &app.board, pulse);
+        Unit::spawn("events", self.drain.clone(), work).map(Some)
     }
 
     fn start_admin(

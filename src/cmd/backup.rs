@@ -19,7 +19,7 @@ pub fn run(config: Config, action: &BackupAction, out: &mut impl Write) -> Exit 
         super::complain(format_args!("backups are off; leave out --no-backup"));
         return Exit::Usage;
     };
-    let store = match Store::open(&backup.dir, Access::Read, limits(&config)) {
+    let store = match Store::open_place(&backup.place, Access::Read, limits(&config)) {
         Ok(store) => store,
         Err(error) => {
             super::complain(format_args!("{error}"));

@@ -1,7 +1,8 @@
 //! `seedcar manifest`: what the chart makes, for those without Helm.
 //!
 //! The texts in `manifest/` are what Helm renders of the application chart, with words that begin with
-//! `zz-` where a user's own belong; `e2e/manifest.rs` writes them and holds them to the chart.
+//! `zz-` where a user's own belong; `e2e/manifest.rs` writes them and holds them to the chart. The one
+//! for docker compose, which has no chart, is written by hand.
 
 use std::io::Write;
 
@@ -22,11 +23,16 @@ fn text(manifest: &Manifest) -> String {
         Kind::Job => include_str!("manifest/job.yaml"),
         Kind::Cronjob => include_str!("manifest/cronjob.yaml"),
         Kind::Component => include_str!("manifest/component.yaml"),
+        Kind::Compose => include_str!("manifest/compose.yaml"),
     };
     // Each of the first four is a whole YAML value in the text, and YAML takes JSON's strings: nothing
     // that a user types becomes anything but that value. A name is part of longer words, and its letters
     // need no quotes.
-    let quoted = |value: &str| serde_json::Value::from(value).to_string();
+    let quoted = |value: &str| {
+        let text = serde_json::Value::from(value).to_string();
+        // Compose puts variables into its files, and takes a doubled sign for a plain one.
+        if manifest.kind == Kind::Compose { text.replace('$', "$$") } else { text }
+    };
     let words = [
         ("zz-app:zz", quoted(manifest.app_image.as_deref().unwrap_or_default())),
         ("zz-image:zz", quoted(&manifest.image)),

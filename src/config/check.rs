@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 
 use self::read::{at_least, between};
 use super::{
-    Backup, BackupMode, Config, Guards, Heartbeat, Log, LogFormat, LogLevel, Outcome, Scope, Token,
-    Watch,
+    Backup, BackupMode, Config, Guards, Heartbeat, Log, LogFormat, LogLevel, Outcome, Place, Pod,
+    Scope, Token, Watch,
     problem::{Kind, Problem, Warning},
     setting::{Id, Setting, Unit},
     typed::Typed,
 };
+use crate::sys;
 use crate::units::{Bytes, Period};
 
 /// Above this, a token that was revoked is obeyed for too long, and proxies begin to cut.
@@ -64,6 +65,7 @@ impl Checker<'_> {
             guards: self.guards(),
             http: self.read(Id::Http, read::listen),
             http_explicit: self.typed.one(Id::Http).is_some(),
+            events: self.events(),
             log: self.log(),
             termination_log: self.path(Id::TerminationLog),
         };
@@ -76,12 +78,43 @@ impl Checker<'_> {
         let words =
             [("write", Some(BackupMode::Write)), ("read", Some(BackupMode::Read)), ("off", None)];
         let mode = self.word(Id::BackupMode, &words);
-        let dir = self.path(Id::Backup);
+        let place = self.backup_place(volume);
         let id = self.label(Id::BackupId).unwrap_or_default();
         let delay = self.period(Id::BackupDelay, at_least(Period::default()));
-        let mode = mode?;
-        self.backup_is_elsewhere(&dir, volume);
-        Some(Backup { dir, mode, id, delay })
+        Some(Backup { place, mode: mode?, id, delay })
+    }
+
+    fn backup_place(&mut self, volume: &Path) -> Place {
+        let dir = self.path(Id::Backup);
+        let secrets = self.all(Id::BackupSecrets, read::object_name);
+        if secrets.is_empty() {
+            self.backup_is_elsewhere(&dir, volume);
+            return Place::Directory(dir);
+        }
+        if self.typed.one(Id::Backup).is_some() {
+            let reason = "is given together with backup-secrets";
+            self.clash(Id::Backup, reason, "keep backups in one place, and leave out the other");
+        }
+        self.speaks_kubernetes(Id::BackupSecrets);
+        Place::Secrets(secrets)
+    }
+
+    /// Nothing that needs the Kubernetes API is asked of a program that cannot speak to it.
+    fn speaks_kubernetes(&mut self, id: Id) {
+        if !cfg!(feature = "kube") {
+            let reason = "needs the Kubernetes API, and this seedcar was built without kube";
+            self.clash(id, reason, "build it with its default features");
+        }
+    }
+
+    fn events(&mut self) -> Option<Pod> {
+        let name = self.optional(Id::PodName, read::object_name);
+        let uid = self.label(Id::PodUid).unwrap_or_default();
+        if !self.switch(Id::Events) {
+            return None;
+        }
+        self.speaks_kubernetes(Id::Events);
+        Some(Pod { name: name.unwrap_or_else(sys::hostname), uid })
     }
 
     fn backup_is_elsewhere(&mut self, dir: &Path, volume: &Path) {

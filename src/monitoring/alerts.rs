@@ -134,7 +134,7 @@ pub static ALERTS: &[Alert] = &[
         description: "The last good backup of source {{ $labels.source }} in {{ $labels.namespace }}/{{ $labels.pod }} is {{ $value | humanizeDuration }} old.",
         means: "The backup volume fails, or Consul has confirmed nothing that could be backed up.",
         notices: "Nothing. A pod that is replaced while Consul is down starts from older content.",
-        act: "`seedcar backup ls` in the pod shows what is there; the log says what failed (full, read-only, hung).",
+        act: "`seedcar backup ls` in the pod shows what is there; the log says what failed (full, read-only, hung; for Secrets: a right that is missing, no room, no API server).",
     },
     Alert {
         name: "SeedcarFleetCannotReachConsul",

@@ -215,7 +215,7 @@ pub fn adopt(board: &Board, manifest: &Manifest, boot: &str, now: Moment) {
                 .then_some(Confirmation { digest: part.digest, when, date, how: Mechanism::Seed });
         }
         state.generation = Some(manifest.generation.clone());
-        state.seeded = true;
+        (state.seeded, state.adopted) = (true, true);
         state.seeded_at.get_or_insert(now);
     });
 }

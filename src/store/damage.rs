@@ -32,6 +32,9 @@ pub enum Damage {
     /// The content is not the one that the header names.
     #[error("does not have the content digest its header names")]
     Digest,
+    /// What was packed to fit into Secrets cannot be unpacked.
+    #[error("cannot be unpacked")]
+    Packed,
     /// It is above the limits of this configuration. Not damage: other limits may allow it.
     #[error("has {found} {what}, above the limit of {max}")]
     Oversize {
@@ -71,6 +74,7 @@ impl Damage {
             Self::Trailing(_) => "trailing",
             Self::Checksum => "checksum",
             Self::Digest => "digest",
+            Self::Packed => "packed",
             Self::Oversize { .. } => "oversize",
             Self::NotRegular(_) => "not_regular",
             Self::Unreadable(_) => "unreadable",
@@ -84,19 +88,20 @@ impl Damage {
     pub fn is_certain(self) -> bool {
         match self {
             Self::Truncated | Self::Magic | Self::Header(_) | Self::Entry(_) => true,
-            Self::Counts | Self::Trailing(_) | Self::Checksum | Self::Digest => true,
+            Self::Counts | Self::Trailing(_) | Self::Checksum | Self::Digest | Self::Packed => true,
             Self::FutureVersion(_) | Self::Oversize { .. } | Self::NotRegular(_) => false,
             Self::Unreadable(_) | Self::Gone | Self::Name => false,
         }
     }
 }
 
-/// A deleted file is `ESTALE` on NFS.
+/// A deleted file is `ESTALE` on NFS; invalid is what the unpacking says.
 impl From<io::Error> for Damage {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::Truncated,
             io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle => Self::Gone,
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Self::Packed,
             other => Self::Unreadable(other),
         }
     }

@@ -1,10 +1,11 @@
-//! What can go wrong with the backup directory.
+//! What can go wrong with the backup volume.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::Damage;
 use super::volume::Op;
+use crate::kubernetes;
 
 /// A backup could not be written, or the directory not be used. No text holds a key or a value.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,29 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The Kubernetes API refused, or did not answer.
+    #[error("backup in Secrets: {source}; {}", api_advice(source))]
+    Api {
+        /// What it said.
+        #[from]
+        source: kubernetes::Error,
+    },
+    /// The Secrets are full.
+    #[error(
+        "the backup takes {needed} bytes packed, and the {secrets} Secrets have room for {room}: \
+             name one more in backup.secrets, and let the Role allow it"
+    )]
+    Crowded {
+        /// What the new backup takes.
+        needed: usize,
+        /// What is free in all of them together.
+        room: usize,
+        /// How many there are.
+        secrets: usize,
+    },
+    /// Another replica changed the Secret at the same time.
+    #[error("other replicas keep changing the backup's Secrets; trying again")]
+    Overtaken,
     /// The store was opened for reading.
     #[error("the backup directory was opened for reading only; nothing was written")]
     ReadOnly,
@@ -76,6 +100,9 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Open { source, .. } | Self::File { source, .. } => Kind::of(source),
+            Self::Api { source } => Kind::of_api(source),
+            Self::Crowded { .. } => Kind::Full,
+            Self::Overtaken => Kind::Io,
             Self::ReadOnly => Kind::ReadOnly,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Verify { .. } => Kind::Damaged,
@@ -110,6 +137,14 @@ impl Kind {
         }
     }
 
+    fn of_api(error: &kubernetes::Error) -> Self {
+        match error.kind() {
+            kubernetes::Kind::Denied => Self::Denied,
+            kubernetes::Kind::Missing => Self::Missing,
+            kubernetes::Kind::Conflict | kubernetes::Kind::Other => Self::Io,
+        }
+    }
+
     fn of(error: &io::Error) -> Self {
         use io::ErrorKind as E;
         match error.kind() {
@@ -130,5 +165,15 @@ fn advice(error: &io::Error) -> &'static str {
         Kind::Denied => "give the user of this process (fsGroup in Kubernetes) access",
         Kind::Missing => "check that the backup volume is mounted there",
         _ => "check the backup volume",
+    }
+}
+
+fn api_advice(error: &kubernetes::Error) -> &'static str {
+    match error.kind() {
+        kubernetes::Kind::Denied => {
+            "let a Role allow get and patch of these Secrets to the pod's service account"
+        }
+        kubernetes::Kind::Missing => "make the Secret, empty, beforehand: nobody may only by name",
+        kubernetes::Kind::Conflict | kubernetes::Kind::Other => "check the Kubernetes API server",
     }
 }

@@ -3,12 +3,15 @@
 
 use std::hash::{BuildHasher as _, Hasher as _};
 
+use jiff::Timestamp;
+
 use super::frame::Header;
 
 const BACKUP: &str = "seedcar-";
 const BACKUP_END: &str = ".backup";
 const DAMAGED_END: &str = ".backup.damaged";
 const TEMPORARY: &str = ".seedcar-tmp-";
+const TIME: &str = "%Y%m%dT%H%M%SZ";
 
 /// What a name says about a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +52,28 @@ pub(super) fn fits(name: &str, header: &Header) -> bool {
 
 /// What the name of a backup tells of its header.
 fn told(header: &Header) -> String {
-    let confirmed = header.confirmed.strftime("%Y%m%dT%H%M%SZ");
+    let confirmed = header.confirmed.strftime(TIME);
     format!("{BACKUP}{}-{confirmed}-{}-", header.identity.stem(), header.index)
 }
 
 /// A new name for a file that is being written.
 pub(super) fn temporary(stem: &str) -> String {
     format!("{TEMPORARY}{stem}-{}", random())
+}
+
+/// The name under which what there is of a backup counts as being written.
+pub(super) fn unfinished(name: &str) -> String {
+    match name.strip_prefix(BACKUP) {
+        Some(rest) => format!("{TEMPORARY}{rest}"),
+        None => name.to_owned(),
+    }
+}
+
+/// When Consul confirmed the content, as the name of a backup, or of what there is of one, says it.
+pub(super) fn time(name: &str) -> Option<Timestamp> {
+    let rest = name.strip_prefix(TEMPORARY).or_else(|| name.strip_prefix(BACKUP))?;
+    let time = jiff::civil::DateTime::strptime(TIME, rest.split('-').nth(2)?).ok()?;
+    Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
 }
 
 /// The name of a backup that was set aside.
@@ -78,6 +96,7 @@ fn random() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::snapshot::Snapshot;
     use crate::store::Identity;
 
     #[test]
@@ -95,6 +114,22 @@ mod tests {
         }
         for other in ["", "seedcar", "lost+found", "x.backup", "seedcar-x.tmp"] {
             assert_eq!(class(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn names_say_when() {
+        let id = Identity { id: Some("x".into()), ..Identity::of_prefix("a-b/") };
+        let confirmed = Timestamp::from_second(1_790_000_000).unwrap();
+        let header = Header::new(&id, &Snapshot::empty(7), confirmed, "");
+        let name = backup(&header);
+        assert_eq!(time(&name), Some(confirmed));
+        assert_eq!(time(&damaged(&name)), Some(confirmed));
+        assert_eq!(time(&unfinished(&name)), Some(confirmed));
+        assert_eq!(class(&unfinished(&name)), Some(Class::Temporary));
+        assert!(is_of(&unfinished(&name), &id.stem()));
+        for other in ["", "seedcar-", "seedcar-a-b-c", "x-y-20261123T044341Z", &temporary("s-t")] {
+            assert_eq!(time(other), None, "{other}");
         }
     }
 

@@ -4,6 +4,7 @@ mod find;
 mod full;
 mod power;
 mod race;
+mod secrets;
 mod write;
 
 use super::name::Class;

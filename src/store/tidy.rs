@@ -1,11 +1,12 @@
 //! What a writer does with the older files of its own identity, once a new one has been read back.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::keep::keep;
 use super::name::{self, Class};
-use super::volume::Op;
-use super::{Damage, Error, Identity, Kind, Refused, Sound, Store};
+use super::{Damage, Error, Header, Identity, Kind, Refused, Sound, Store};
 
 /// How long a file must have been at rest before it is called damaged or left over: another replica
 /// may be writing it, a person may be copying it in. Compared with a file made at this moment on the
@@ -38,7 +39,7 @@ impl Store {
         let mut outcome = self.prune(&survey.sound, &sound.name);
         let certain = survey.refused.iter().any(|r| r.why.is_certain());
         if certain || !survey.temporary.is_empty() {
-            outcome = outcome.and(self.sweep(identity, &mut survey));
+            outcome = outcome.and(self.sweep(identity, &mut survey, sound.header.confirmed));
         }
         survey.set_aside.sort();
         for name in survey.set_aside.iter().rev().skip(DAMAGED) {
@@ -63,6 +64,28 @@ impl Store {
         outcome
     }
 
+    /// Makes room for a new backup where the volume is small: what dead writers left and what was set
+    /// aside goes, then the oldest backup. Never the newest. False when there is nothing to remove.
+    pub(super) fn make_room(&self, new: &Header) -> Result<bool, Error> {
+        let Some(newest) = self.check(&new.identity)?.best else {
+            return Ok(false);
+        };
+        let mut survey = self.survey(&new.identity, &newest)?;
+        let litter = |survey: &Survey| survey.temporary.len() + survey.set_aside.len();
+        let before = litter(&survey);
+        self.sweep(&new.identity, &mut survey, new.confirmed)?;
+        for name in &survey.set_aside {
+            self.volume.remove(name)?;
+        }
+        let older = survey.sound.iter().filter(|s| s.name != newest.name);
+        let oldest = older.min_by(|a, b| a.rank().cmp(&b.rank()));
+        if let Some(oldest) = oldest {
+            self.volume.remove(&oldest.name)?;
+        }
+        let gone = before > litter(&self.survey(&new.identity, &newest)?);
+        Ok(gone || oldest.is_some())
+    }
+
     fn survey(&self, identity: &Identity, sound: &Sound) -> Result<Survey, Error> {
         let stem = identity.stem();
         let mut survey = Survey::default();
@@ -83,8 +106,13 @@ impl Store {
     }
 
     /// Handles what only counts when it has been at rest: damaged and left-over files.
-    fn sweep(&self, identity: &Identity, survey: &mut Survey) -> Result<(), Error> {
-        let now = self.now(identity)?;
+    fn sweep(
+        &self,
+        identity: &Identity,
+        survey: &mut Survey,
+        confirmed: Timestamp,
+    ) -> Result<(), Error> {
+        let now = self.volume.now(&name::temporary(&identity.stem()), confirmed)?;
         let at_rest = |name: &str| {
             let opened = self.volume.open_file(name);
             let age = opened.ok().and_then(|o| now.duration_since(o.modified).ok());
@@ -106,15 +134,5 @@ impl Store {
             }
         }
         outcome
-    }
-
-    /// The volume's own time: that of a file just made on it.
-    fn now(&self, identity: &Identity) -> Result<SystemTime, Error> {
-        let name = name::temporary(&identity.stem());
-        let made = self.volume.create(&name)?;
-        let time = made.metadata().and_then(|meta| meta.modified());
-        self.volume.remove(&name)?;
-        let op = Op::Create;
-        time.map_err(|source| Error::File { op, name, source })
     }
 }

@@ -1,28 +1,32 @@
-//! The file-system calls. All go through one directory that was opened once, take single names, and
-//! follow no link.
+//! What backups are kept on: a directory, or Secrets of Kubernetes that are made to look like one.
+//! The rest of the store knows files by their names and does the same steps on both.
 
-use std::ffi::OsStr;
+mod directory;
+mod secrets;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
-use rustix::fs::{self, Advice, AtFlags, Mode, OFlags, RenameFlags};
-use rustix::io::{Errno, retry_on_intr};
+use flate2::read::GzDecoder;
+use jiff::Timestamp;
+use rustix::fs::{self, Advice};
 
 use super::{Damage, Error};
+use directory::Directory;
+pub(super) use secrets::InCluster;
+pub(super) use secrets::Shelf;
+use secrets::{Parts, Secrets};
 
 /// How much is read or written at once, in bytes.
 const BUFFER: usize = 64 * 1024;
 
-/// One kind of file-system call.
+/// One kind of step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// Reading the directory.
+    /// Reading the names.
     List,
     /// Opening a file for reading.
     Open,
@@ -40,22 +44,39 @@ pub enum Op {
     Remove,
 }
 
-/// The backup directory.
+/// What backups are kept on.
 pub(super) struct Volume {
-    dir: OwnedFd,
+    pub(super) medium: Medium,
     /// Called before every step, to fail or to die there.
     #[cfg(test)]
     pub(super) hook: Option<Hook>,
 }
 
+pub(super) enum Medium {
+    Directory(Directory),
+    Secrets(Secrets),
+}
+
 #[cfg(test)]
 pub(super) type Hook = Box<dyn Fn(Op, &str) -> io::Result<()> + Send + Sync>;
 
+/// A file being written.
+pub(super) enum New {
+    File(File),
+    /// In memory until it gets its name: what is half written is in no Secret.
+    Held,
+}
+
 /// A regular file, opened for reading.
 pub(super) struct Opened {
-    pub(super) file: File,
+    content: Content,
     pub(super) size: u64,
     pub(super) modified: SystemTime,
+}
+
+enum Content {
+    File(File),
+    Packed(Parts),
 }
 
 // === impl Op ===
@@ -78,116 +99,125 @@ impl fmt::Display for Op {
 // === impl Volume ===
 
 impl Volume {
-    /// Opens the directory. The path itself may be a link: whoever configured it meant it.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self {
-            dir: retry_on_intr(|| fs::open(path, flags, Mode::empty()))?,
+    /// A directory. The path itself may be a link: whoever configured it meant it.
+    pub(super) fn directory(path: &Path) -> io::Result<Self> {
+        Ok(Self::new(Medium::Directory(Directory::open(path)?)))
+    }
+
+    /// Secrets of Kubernetes.
+    pub(super) fn secrets(shelf: Box<dyn Shelf>) -> Self {
+        Self::new(Medium::Secrets(Secrets::new(shelf)))
+    }
+
+    fn new(medium: Medium) -> Self {
+        Self {
+            medium,
             #[cfg(test)]
             hook: None,
-        })
+        }
     }
 
-    /// The names in the directory that are UTF-8 and wanted.
+    /// True where room is so small that older backups must make way for a new one.
+    pub(super) fn is_small(&self) -> bool {
+        matches!(self.medium, Medium::Secrets(_))
+    }
+
+    /// The names that are UTF-8 and wanted.
     pub(super) fn names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
-        self.step(Op::List, ".", || {
-            let mut names = Vec::new();
-            for entry in fs::Dir::read_from(&self.dir)? {
-                let entry = entry?;
-                let name = OsStr::from_bytes(entry.file_name().to_bytes());
-                if let Some(name) = name.to_str().filter(|name| wanted(name)) {
-                    names.push(name.to_owned());
-                }
-            }
-            Ok(names)
-        })
+        self.point(Op::List, ".").map_err(|source| failed(Op::List, ".", source))?;
+        match &self.medium {
+            Medium::Directory(d) => d.names(wanted).map_err(|e| failed(Op::List, ".", e)),
+            Medium::Secrets(secrets) => secrets.names(wanted),
+        }
     }
 
-    /// Opens a file to read it. `NONBLOCK`, because opening a FIFO waits for its writer otherwise;
-    /// nothing is read before the file is known to be a regular one.
+    /// Opens a file to read it.
     pub(super) fn open_file(&self, name: &str) -> Result<Opened, Damage> {
         self.point(Op::Open, name)?;
-        let flags =
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let fd = match retry_on_intr(|| fs::openat(&self.dir, name, flags, Mode::empty())) {
-            Ok(fd) => fd,
-            Err(Errno::LOOP) => return Err(Damage::NotRegular("link")),
-            Err(Errno::NXIO) => return Err(Damage::NotRegular("socket or device")),
-            Err(error) => return Err(io::Error::from(error).into()),
-        };
-        let file = File::from(fd);
-        let meta = file.metadata()?;
-        let kind = meta.file_type();
-        if !kind.is_file() {
-            return Err(Damage::NotRegular(match () {
-                () if kind.is_dir() => "directory",
-                () if kind.is_fifo() => "FIFO",
-                () => "device",
-            }));
+        match &self.medium {
+            Medium::Directory(directory) => directory.open_file(name),
+            Medium::Secrets(secrets) => secrets.open_file(name),
         }
-        Ok(Opened { file, size: meta.len(), modified: meta.modified()? })
     }
 
-    /// Makes a file that did not exist, readable by this user alone.
-    pub(super) fn create(&self, name: &str) -> Result<File, Error> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
-        self.step(Op::Create, name, || {
-            let fd = retry_on_intr(|| fs::openat(&self.dir, name, flags, mode))?;
-            Ok(File::from(fd))
+    /// Makes a file that did not exist.
+    pub(super) fn create(&self, name: &str) -> Result<New, Error> {
+        self.step(Op::Create, name, || match &self.medium {
+            Medium::Directory(directory) => directory.create(name).map(New::File),
+            Medium::Secrets(secrets) => {
+                secrets.hold(name, Vec::new());
+                Ok(New::Held)
+            }
         })
     }
 
     /// Writes the content of a new file, in large pieces.
     pub(super) fn fill(
         &self,
-        file: &File,
+        new: &New,
         name: &str,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Error> {
-        let output = Output { volume: self, file, name };
-        let written = content(&mut io::BufWriter::with_capacity(BUFFER, output));
+        let written = match (new, &self.medium) {
+            (New::Held, Medium::Secrets(secrets)) => {
+                let output = Output { volume: self, to: Vec::new(), name };
+                secrets::pack(output, content).map(|output| secrets.hold(name, output.to))
+            }
+            (New::File(file), _) => {
+                let output = Output { volume: self, to: file, name };
+                content(&mut io::BufWriter::with_capacity(BUFFER, output))
+            }
+            (New::Held, Medium::Directory(_)) => unreachable!("a directory makes files"),
+        };
         written.map_err(|source| failed(Op::Write, name, source))
     }
 
     /// Forces a new file to the disk and closes it: after an error the kernel may have dropped the
     /// pages and call them clean, so that a second attempt would succeed for nothing.
-    pub(super) fn sync(&self, file: File, name: &str) -> Result<(), Error> {
-        self.step(Op::Sync, name, || Ok(fs::fsync(&file)?))
+    pub(super) fn sync(&self, new: New, name: &str) -> Result<(), Error> {
+        self.step(Op::Sync, name, || match new {
+            New::File(file) => Ok(fs::fsync(&file)?),
+            New::Held => Ok(()),
+        })
     }
 
     /// Gives a file another name that nothing has yet.
     pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
-        self.step(Op::Rename, to, || {
-            match fs::renameat_with(&self.dir, from, &self.dir, to, RenameFlags::NOREPLACE) {
-                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.rename_asking(from, to),
-                other => Ok(other?),
-            }
-        })
-    }
-
-    /// The same where the file system, such as NFS, cannot refuse to replace. The new name is
-    /// random, so asking first will do.
-    pub(super) fn rename_asking(&self, from: &str, to: &str) -> io::Result<()> {
-        match fs::statat(&self.dir, to, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => Ok(fs::renameat(&self.dir, from, &self.dir, to)?),
-            Err(error) => Err(error.into()),
-            Ok(_) => Err(Errno::EXIST.into()),
+        self.point(Op::Rename, to).map_err(|source| failed(Op::Rename, to, source))?;
+        match &self.medium {
+            Medium::Directory(d) => d.rename(from, to).map_err(|e| failed(Op::Rename, to, e)),
+            Medium::Secrets(secrets) => secrets.rename(from, to),
         }
     }
 
-    /// Forces the names in the directory to the disk.
+    /// Forces the names to the disk. What the Kubernetes API has answered is on its disks.
     pub(super) fn sync_dir(&self) -> Result<(), Error> {
-        self.step(Op::SyncDir, ".", || Ok(fs::fsync(&self.dir)?))
+        self.step(Op::SyncDir, ".", || match &self.medium {
+            Medium::Directory(directory) => directory.sync(),
+            Medium::Secrets(_) => Ok(()),
+        })
     }
 
     /// Removes a file. That another replica was faster is no error.
     pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
-        self.step(Op::Remove, name, || match fs::unlinkat(&self.dir, name, AtFlags::empty()) {
-            Err(Errno::NOENT | Errno::STALE) => Ok(()),
-            other => Ok(other?),
-        })
+        self.point(Op::Remove, name).map_err(|source| failed(Op::Remove, name, source))?;
+        match &self.medium {
+            Medium::Directory(d) => d.remove(name).map_err(|e| failed(Op::Remove, name, e)),
+            Medium::Secrets(secrets) => secrets.remove(name),
+        }
+    }
+
+    /// The volume's own time, to which `Opened::modified` is compared. That of a directory is of a
+    /// file called `probe` that is made there now and removed. Secrets keep no time of their keys:
+    /// both are Consul's, `confirmed` that of the newest backup.
+    pub(super) fn now(&self, probe: &str, confirmed: Timestamp) -> Result<SystemTime, Error> {
+        if let Medium::Secrets(_) = &self.medium {
+            return Ok(confirmed.into());
+        }
+        let New::File(made) = self.create(probe)? else { unreachable!("a directory makes files") };
+        let time = made.metadata().and_then(|meta| meta.modified());
+        self.remove(probe)?;
+        time.map_err(|source| failed(Op::Create, probe, source))
     }
 
     fn step<T>(
@@ -214,19 +244,30 @@ impl Volume {
 // === impl Opened ===
 
 impl Opened {
-    /// Forgets what the page cache holds of the file, so that reading asks the disk. Best effort.
+    /// Forgets what the page cache holds of the file, so that reading asks the disk. Best effort. Of
+    /// Secrets nothing is held that was not read after the last write.
     pub(super) fn uncache(&self) {
-        let _ = fs::fadvise(&self.file, 0, None, Advice::DontNeed);
+        if let Content::File(file) = &self.content {
+            let _ = fs::fadvise(file, 0, None, Advice::DontNeed);
+        }
     }
 
     /// The content, buffered, up to the size the file had when it was opened.
     pub(super) fn content(&self) -> impl Read {
-        io::BufReader::with_capacity(BUFFER, &self.file).take(self.size)
+        self.reader(BUFFER).take(self.size)
     }
 
     /// The first of the content, for a look at the header.
     pub(super) fn beginning(&self) -> impl Read {
-        io::BufReader::with_capacity(1024, &self.file).take(self.size)
+        self.reader(1024).take(self.size)
+    }
+
+    fn reader(&self, buffer: usize) -> io::BufReader<Box<dyn Read + '_>> {
+        let raw: Box<dyn Read> = match &self.content {
+            Content::File(file) => Box::new(file),
+            Content::Packed(parts) => Box::new(GzDecoder::new(parts.reader())),
+        };
+        io::BufReader::with_capacity(buffer, raw)
     }
 }
 
@@ -236,17 +277,16 @@ fn failed(op: Op, name: &str, source: io::Error) -> Error {
 }
 
 /// A new file being filled.
-struct Output<'a> {
+struct Output<'a, W> {
     volume: &'a Volume,
-    file: &'a File,
+    to: W,
     name: &'a str,
 }
 
-impl Write for Output<'_> {
+impl<W: Write> Write for Output<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.volume.point(Op::Write, self.name)?;
-        let mut file = self.file;
-        file.write(bytes)
+        self.to.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

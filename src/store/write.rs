@@ -3,12 +3,15 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::volume::Op;
-use super::{Access, Damage, Error, Header, Identity, Snapshot, Sound, Store, Written};
+use super::{Access, Damage, Error, Header, Identity, Kind, Snapshot, Sound, Store, Written};
 use super::{frame, name};
 
 /// Content that did not change is written again when the time in its backup is this old, so that a
 /// backup never looks much older than Consul's last word on it.
 const REFRESH: SignedDuration = SignedDuration::from_hours(1);
+
+/// How often a write is begun anew that another replica was faster with.
+const TRIES: usize = 10;
 
 impl Store {
     /// Writes a backup of `snapshot`, which Consul confirmed at `confirmed` by its own clock, and
@@ -30,6 +33,22 @@ impl Store {
         }
         let header = Header::new(identity, snapshot, confirmed, writer);
         self.fits(&header, snapshot)?;
+        let mut tries = 1;
+        loop {
+            match self.write_once(&header, snapshot) {
+                Err(Error::Overtaken) if tries < TRIES => tries += 1,
+                Err(error) if self.volume.is_small() && error.kind() == Kind::Full => {
+                    if !self.make_room(&header)? {
+                        return Err(error);
+                    }
+                }
+                written => return written,
+            }
+        }
+    }
+
+    fn write_once(&self, header: &Header, snapshot: &Snapshot) -> Result<Written, Error> {
+        let (identity, confirmed) = (&header.identity, header.confirmed);
         let found = self.check(identity)?;
         let rank = found.best.as_ref().map(Sound::rank);
         let newest = rank.is_none_or(|(time, index, _)| (time, index) <= header.rank());
@@ -39,7 +58,7 @@ impl Store {
         });
         let (sound, new) = match fresh {
             Some(sound) => (sound, false),
-            None => self.add(header, snapshot)?,
+            None => self.add(header.clone(), snapshot)?,
         };
         let (refused, untidy) = self.tidy(identity, &sound);
         Ok(Written { sound, new, newest: newest || !new, refused, untidy })

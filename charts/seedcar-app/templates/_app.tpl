@@ -9,11 +9,20 @@ there the files are filled at the start and stay so. */}}
 {{- if has .Values.kind (list "Job" "CronJob") -}}true{{- end -}}
 {{- end -}}
 
-{{- define "app.pod" -}}
-{{- $seedcar := dict "root" . -}}
+{{/* What wins over the values of seedcar. */}}
+{{- define "app.seedcar" -}}
+{{- $values := dict -}}
 {{- if and (include "app.jobs" .) (not (include "seedcar.native" .)) -}}
-{{- $seedcar = dict "root" . "values" (dict "mode" "init-only") -}}
+{{- $_ := set $values "mode" "init-only" -}}
 {{- end -}}
+{{- if .Values.serviceAccountName -}}
+{{- $_ := set $values "serviceAccount" (dict "name" .Values.serviceAccountName) -}}
+{{- end -}}
+{{- toYaml $values -}}
+{{- end -}}
+
+{{- define "app.pod" -}}
+{{- $seedcar := dict "root" . "values" (include "app.seedcar" . | fromYaml) -}}
 metadata:
   labels:
     {{- include "app.labels" . | nindent 4 }}
@@ -29,7 +38,7 @@ metadata:
 spec:
   automountServiceAccountToken: false
   enableServiceLinks: false
-  {{- with .Values.serviceAccountName }}
+  {{- with include "seedcar.serviceAccountName" $seedcar }}
   serviceAccountName: {{ . }}
   {{- end }}
   {{- with .Values.imagePullSecrets }}

@@ -43,16 +43,21 @@ livenessProbe:
 image: {{ include "seedcar.image" . | quote }}
 imagePullPolicy: {{ $values.image.pullPolicy }}
 env:
-  {{- include "seedcar.settings" $values | nindent 2 }}
+  {{- include "seedcar.settings" . | nindent 2 }}
 volumeMounts:
   - name: seedcar
     mountPath: /seedcar
-  {{- if ne $values.backup.type "none" }}
+  {{- if not (has $values.backup.type (list "secrets" "none")) }}
   - name: seedcar-backup
     mountPath: /backup
     {{- if eq $values.backup.mode "read" }}
     readOnly: true
     {{- end }}
+  {{- end }}
+  {{- if include "seedcar.api" $values }}
+  - name: seedcar-kubernetes
+    mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+    readOnly: true
   {{- end }}
   {{- if $values.consul.tokenSecret.name }}
   - name: seedcar-token
@@ -99,53 +104,63 @@ terminationMessagePolicy: FallbackToLogsOnError
 
 {{/* The settings that differ from the program's own. */}}
 {{- define "seedcar.settings" -}}
+{{- $values := include "seedcar.values" . | fromYaml -}}
 {{- $settings := list -}}
-{{- if .prefix -}}
-{{- $settings = append $settings (list "SEEDCAR_PREFIX" .prefix) -}}
+{{- if $values.prefix -}}
+{{- $settings = append $settings (list "SEEDCAR_PREFIX" $values.prefix) -}}
 {{- else -}}
 {{- $pairs := list -}}
-{{- range .sources -}}{{- $pairs = append $pairs (printf "%s=%s" .name .prefix) -}}{{- end -}}
+{{- range $values.sources -}}{{- $pairs = append $pairs (printf "%s=%s" .name .prefix) -}}{{- end -}}
 {{- $settings = append $settings (list "SEEDCAR_SOURCE" (join "," $pairs)) -}}
 {{- end -}}
-{{- $settings = append $settings (list "SEEDCAR_CONSUL" .consul.address) -}}
-{{- $settings = append $settings (list "SEEDCAR_DATACENTER" .consul.datacenter) -}}
-{{- $settings = append $settings (list "SEEDCAR_NAMESPACE" .consul.namespace) -}}
-{{- $settings = append $settings (list "SEEDCAR_PARTITION" .consul.partition) -}}
-{{- if .consul.tokenSecret.name -}}
-{{- $settings = append $settings (list "SEEDCAR_TOKEN_FILE" (printf "/etc/seedcar/token/%s" .consul.tokenSecret.key)) -}}
+{{- $settings = append $settings (list "SEEDCAR_CONSUL" $values.consul.address) -}}
+{{- $settings = append $settings (list "SEEDCAR_DATACENTER" $values.consul.datacenter) -}}
+{{- $settings = append $settings (list "SEEDCAR_NAMESPACE" $values.consul.namespace) -}}
+{{- $settings = append $settings (list "SEEDCAR_PARTITION" $values.consul.partition) -}}
+{{- if $values.consul.tokenSecret.name -}}
+{{- $settings = append $settings (list "SEEDCAR_TOKEN_FILE" (printf "/etc/seedcar/token/%s" $values.consul.tokenSecret.key)) -}}
 {{- end -}}
-{{- if .consul.tls.caSecret -}}
-{{- $settings = append $settings (list "SEEDCAR_CA_FILE" (printf "/etc/seedcar/ca/%s" .consul.tls.caKey)) -}}
+{{- if $values.consul.tls.caSecret -}}
+{{- $settings = append $settings (list "SEEDCAR_CA_FILE" (printf "/etc/seedcar/ca/%s" $values.consul.tls.caKey)) -}}
 {{- end -}}
-{{- if .consul.tls.certSecret -}}
+{{- if $values.consul.tls.certSecret -}}
 {{- $settings = append $settings (list "SEEDCAR_CLIENT_CERT" "/etc/seedcar/cert/tls.crt") -}}
 {{- $settings = append $settings (list "SEEDCAR_CLIENT_KEY" "/etc/seedcar/cert/tls.key") -}}
 {{- end -}}
-{{- $settings = append $settings (list "SEEDCAR_TLS_SERVER_NAME" .consul.tls.serverName) -}}
-{{- $settings = append $settings (list "SEEDCAR_NO_WATCH" (ternary "" "true" .watch.enabled)) -}}
-{{- $settings = append $settings (list "SEEDCAR_WAIT" .watch.wait) -}}
-{{- $settings = append $settings (list "SEEDCAR_NO_HEARTBEAT" (ternary "" "true" .heartbeat.enabled)) -}}
-{{- $settings = append $settings (list "SEEDCAR_HEARTBEAT" .heartbeat.interval) -}}
-{{- $settings = append $settings (list "SEEDCAR_SEED_TIMEOUT" .seed.timeout) -}}
-{{- $settings = append $settings (list "SEEDCAR_ALLOW_EMPTY" (ternary "true" "" .guards.allowEmpty)) -}}
-{{- $settings = append $settings (list "SEEDCAR_MAX_SHRINK_PERCENT" .guards.maxShrinkPercent) -}}
-{{- $settings = append $settings (list "SEEDCAR_MAX_BYTES" .guards.maxBytes) -}}
-{{- $settings = append $settings (list "SEEDCAR_MAX_KEYS" .guards.maxKeys) -}}
-{{- if eq .backup.type "none" -}}
+{{- $settings = append $settings (list "SEEDCAR_TLS_SERVER_NAME" $values.consul.tls.serverName) -}}
+{{- $settings = append $settings (list "SEEDCAR_NO_WATCH" (ternary "" "true" $values.watch.enabled)) -}}
+{{- $settings = append $settings (list "SEEDCAR_WAIT" $values.watch.wait) -}}
+{{- $settings = append $settings (list "SEEDCAR_NO_HEARTBEAT" (ternary "" "true" $values.heartbeat.enabled)) -}}
+{{- $settings = append $settings (list "SEEDCAR_HEARTBEAT" $values.heartbeat.interval) -}}
+{{- $settings = append $settings (list "SEEDCAR_SEED_TIMEOUT" $values.seed.timeout) -}}
+{{- $settings = append $settings (list "SEEDCAR_ALLOW_EMPTY" (ternary "true" "" $values.guards.allowEmpty)) -}}
+{{- $settings = append $settings (list "SEEDCAR_MAX_SHRINK_PERCENT" $values.guards.maxShrinkPercent) -}}
+{{- $settings = append $settings (list "SEEDCAR_MAX_BYTES" $values.guards.maxBytes) -}}
+{{- $settings = append $settings (list "SEEDCAR_MAX_KEYS" $values.guards.maxKeys) -}}
+{{- if eq $values.backup.type "none" -}}
 {{- $settings = append $settings (list "SEEDCAR_NO_BACKUP" "true") -}}
 {{- else -}}
-{{- $settings = append $settings (list "SEEDCAR_BACKUP_MODE" (ternary "read" "" (eq .backup.mode "read"))) -}}
-{{- $settings = append $settings (list "SEEDCAR_BACKUP_ID" .backup.id) -}}
+{{- $settings = append $settings (list "SEEDCAR_BACKUP_MODE" (ternary "read" "" (eq $values.backup.mode "read"))) -}}
+{{- $settings = append $settings (list "SEEDCAR_BACKUP_ID" $values.backup.id) -}}
 {{- end -}}
-{{- if ne (int64 .http.port) 4292 -}}
-{{- $settings = append $settings (list "SEEDCAR_HTTP" (printf "[::]:%d" (int64 .http.port))) -}}
+{{- if eq $values.backup.type "secrets" -}}
+{{- $settings = append $settings (list "SEEDCAR_BACKUP_SECRETS" (include "seedcar.secrets" . | fromYamlArray | join ",")) -}}
 {{- end -}}
-{{- $settings = append $settings (list "SEEDCAR_LOG_LEVEL" .log.level) -}}
+{{- $settings = append $settings (list "SEEDCAR_EVENTS" (ternary "true" "" $values.events.enabled)) -}}
+{{- if ne (int64 $values.http.port) 4292 -}}
+{{- $settings = append $settings (list "SEEDCAR_HTTP" (printf "[::]:%d" (int64 $values.http.port))) -}}
+{{- end -}}
+{{- $settings = append $settings (list "SEEDCAR_LOG_LEVEL" $values.log.level) -}}
 {{- $env := list -}}
 {{- range $settings -}}
 {{- $value := last . -}}
 {{- if not (kindIs "string" $value) -}}{{- $value = int64 $value | toString -}}{{- end -}}
 {{- if $value -}}{{- $env = append $env (dict "name" (first .) "value" $value) -}}{{- end -}}
 {{- end -}}
-{{- toYaml (concat $env .extraEnv) -}}
+{{- if $values.events.enabled -}}
+{{- range $name, $path := dict "SEEDCAR_POD_NAME" "metadata.name" "SEEDCAR_POD_UID" "metadata.uid" -}}
+{{- $env = append $env (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $path))) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml (concat $env $values.extraEnv) -}}
 {{- end -}}

@@ -2,6 +2,7 @@
 {{- define "seedcar.objects" -}}
 {{- $values := include "seedcar.values" . | fromYaml -}}
 {{- if $values.enabled -}}
+{{- include "seedcar.kubernetes" . }}
 {{- include "seedcar.podMonitor" . }}
 {{- include "seedcar.rules" . }}
 {{- include "seedcar.dashboard" . }}
@@ -23,6 +24,77 @@ true
 app.kubernetes.io/name: seedcar
 app.kubernetes.io/instance: {{ $root.Release.Name }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+{{- end -}}
+
+{{/* Where the Kubernetes API is asked: the Secrets, empty (nobody can be allowed to make Secrets of
+certain names only; without `data` here an upgrade leaves what is in them), and the right to use them. */}}
+{{- define "seedcar.kubernetes" -}}
+{{- $values := include "seedcar.values" . | fromYaml -}}
+{{- $root := .root | default . -}}
+{{- if include "seedcar.api" $values -}}
+{{- $name := include "seedcar.name" . -}}
+{{- $secrets := include "seedcar.secrets" . | fromYamlArray -}}
+{{- $labels := include "seedcar.labels" . -}}
+{{- range $secrets }}
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {{ . }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- $labels | nindent 4 }}
+type: Opaque
+{{- end }}
+{{- if not $values.serviceAccount.name }}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ $name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- $labels | nindent 4 }}
+automountServiceAccountToken: false
+{{- end }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- $labels | nindent 4 }}
+rules:
+  {{- if $secrets }}
+  - apiGroups: [""]
+    resources: [secrets]
+    resourceNames:
+      {{- toYaml $secrets | nindent 6 }}
+    verbs: {{ ternary "[get]" "[get, patch]" (eq $values.backup.mode "read") }}
+  {{- end }}
+  {{- if $values.events.enabled }}
+  - apiGroups: [""]
+    resources: [events]
+    verbs: [create]
+  {{- end }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- $labels | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ $name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "seedcar.serviceAccountName" . }}
+    namespace: {{ $root.Release.Namespace }}
+{{ end }}
 {{- end -}}
 
 {{/* Pods, not a Service: the port of a native sidecar is not found by a Service's named port before

@@ -21,6 +21,24 @@
       spec:
         {{- include "seedcar.claim" $values | nindent 8 }}
 {{- end }}
+{{- if include "seedcar.api" $values }}
+- name: seedcar-kubernetes
+  projected:
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3607
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - key: ca.crt
+              path: ca.crt
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef:
+                fieldPath: metadata.namespace
+{{- end }}
 {{- with $values.consul.tokenSecret.name }}
 - name: seedcar-token
   secret:
@@ -78,6 +96,16 @@ mounted before seedcar made it is root's, and seedcar can never publish there. *
 - name: SEEDCAR_DIR
   value: {{ printf "%s/live" (trimSuffix "/" $values.volume.mountPath) }}
 {{- end }}
+{{- end -}}
+
+{{/* Service account of the pod: the one that may do what seedcar is asked to; "" where it needs none. */}}
+{{- define "seedcar.serviceAccountName" -}}
+{{- $values := include "seedcar.values" . | fromYaml -}}
+{{- if $values.serviceAccount.name -}}
+{{- $values.serviceAccount.name -}}
+{{- else if include "seedcar.api" $values -}}
+{{- include "seedcar.name" . -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Labels of the pod: what a PodMonitor finds it by. */}}

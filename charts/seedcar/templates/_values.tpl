@@ -61,11 +61,13 @@ What the templates are called with: the root of the chart that uses them, or
 {{- end -}}
 {{- end -}}
 
-{{/* The documented minimum of the memory limit in MiB: tmpfs with its slab, payload, the program. */}}
+{{/* The documented minimum of the memory limit in MiB: tmpfs with its slab, payload, the program; and
+what is packed, where backups are in Secrets. */}}
 {{- define "seedcar.memory.least" -}}
 {{- $size := include "seedcar.mebibytes" .volume.sizeLimit | int64 -}}
 {{- $payload := include "seedcar.mebibytes" .guards.maxBytes | int64 -}}
-{{- add (div (add (mul $size 5) 3) 4) (div (add (mul $payload 22) 9) 10) 8 -}}
+{{- $secrets := ternary (add 8 (mul 3 (int64 .backup.secrets.count))) 0 (eq .backup.type "secrets") -}}
+{{- add (div (add (mul $size 5) 3) 4) (div (add (mul $payload 22) 9) 10) 8 $secrets -}}
 {{- end -}}
 
 {{/* True where the sidecar is an init container that keeps running: stable from 1.29, but kubelets
@@ -76,6 +78,24 @@ may be three minors older than the cluster says. */}}
 {{- if eq $values.mode "auto" -}}
 {{- if semverCompare ">=1.32.0-0" $root.Capabilities.KubeVersion.Version -}}true{{- end -}}
 {{- else if eq $values.mode "native" -}}true{{- end -}}
+{{- end -}}
+
+{{/* True where the Kubernetes API is asked: only then a token is mounted, and in seedcar's containers
+alone. */}}
+{{- define "seedcar.api" -}}
+{{- if and .enabled (or (eq .backup.type "secrets") .events.enabled) -}}true{{- end -}}
+{{- end -}}
+
+{{/* The names of the Secrets with backups, as a list. */}}
+{{- define "seedcar.secrets" -}}
+{{- $values := include "seedcar.values" . | fromYaml -}}
+{{- $names := list -}}
+{{- if eq $values.backup.type "secrets" -}}
+{{- range $at := until (int $values.backup.secrets.count) -}}
+{{- $names = append $names (printf "%s-backup-%d" (include "seedcar.name" $) $at) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $names -}}
 {{- end -}}
 
 {{/* What pods and monitors find each other by. */}}

@@ -45,6 +45,12 @@ impl Checker<'_> {
         self.pass(id, given, parse(&given.text))
     }
 
+    /// All values typed, each read by `parse`.
+    pub fn all<T>(&mut self, id: Id, parse: impl Fn(&str) -> Result<T, Reason>) -> Vec<T> {
+        let given = self.typed.all(id);
+        given.iter().filter_map(|given| self.pass(id, given, parse(&given.text))).collect()
+    }
+
     /// The value, or its problem kept.
     pub fn pass<T>(&mut self, id: Id, given: &Given, read: Result<T, Reason>) -> Option<T> {
         let reason = match read {
@@ -169,6 +175,18 @@ pub(super) fn label(typed: &str) -> Result<String, Reason> {
     }
     if typed.bytes().any(odd) {
         return Err(Reason::malformed("has a character that no such name has").hint(hint));
+    }
+    Ok(typed.to_owned())
+}
+
+/// The name of an object of Kubernetes: a DNS subdomain (RFC 1123), so that it can stand in a URL.
+pub(super) fn object_name(typed: &str) -> Result<String, Reason> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let inner = typed.bytes().all(|b| plain(b) || matches!(b, b'-' | b'.'));
+    let ends = typed.bytes().next().is_some_and(plain) && typed.bytes().last().is_some_and(plain);
+    if typed.len() > 253 || !inner || !ends {
+        let hint = "write small letters, digits, '-' and '.', at most 253";
+        return Err(Reason::malformed("is no name of a Kubernetes object").hint(hint));
     }
     Ok(typed.to_owned())
 }

@@ -3,7 +3,7 @@
 use super::{Id, Setting, Unit};
 
 /// Every setting, in the order of [`Id`].
-pub static TABLE: [Setting; 38] = [
+pub static TABLE: [Setting; 42] = [
     row(Id::Config, "config", Unit::File, "read settings from this YAML file"),
     row(Id::Volume, "volume", Unit::Dir, "memory-backed volume to keep filled")
         .file("volume")
@@ -11,6 +11,14 @@ pub static TABLE: [Setting; 38] = [
     row(Id::Backup, "backup", Unit::Dir, "directory that keeps backups for the day Consul is down")
         .file("backup.dir")
         .or("/backup"),
+    row(
+        Id::BackupSecrets,
+        "backup-secrets",
+        Unit::Name,
+        "Kubernetes Secrets of this namespace that keep backups instead of a directory",
+    )
+    .repeats()
+    .file("backup.secrets"),
     row(
         Id::BackupMode,
         "backup-mode",
@@ -160,6 +168,17 @@ pub static TABLE: [Setting; 38] = [
     row(Id::Http, "http", Unit::Listen, "where health, status and metrics are served")
         .file("http")
         .or("[::]:4292"),
+    switch(Id::Events, "events", "tell Kubernetes of holds, backups used and recovery, as Events")
+        .file("events")
+        .advanced(),
+    row(
+        Id::PodName,
+        "pod-name",
+        Unit::Name,
+        "name of this pod, for its Events; else the host name",
+    )
+    .advanced(),
+    row(Id::PodUid, "pod-uid", Unit::Name, "uid of this pod, for its Events").advanced(),
     row(
         Id::LogFormat,
         "log-format",

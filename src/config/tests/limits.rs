@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use super::*;
 use crate::config::{
     Address, Backup, BackupMode, BasicAuth, ClientCert, Guards, Heartbeat, Log, LogFormat,
-    LogLevel, Output, Token, Watch,
+    LogLevel, Output, Place, Token, Watch,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -15,7 +15,7 @@ fn a_prefix_alone_is_enough() {
     let config = config("--prefix apps/web", "", "");
     assert_eq!(config.volume, PathBuf::from("/seedcar"));
     let backup = Backup {
-        dir: "/backup".into(),
+        place: Place::Directory("/backup".into()),
         mode: BackupMode::Write,
         id: String::new(),
         delay: 30 * SECOND,
@@ -183,4 +183,27 @@ fn the_ends_of_each_range_are_allowed() {
     }
     let guards = config("--max-bytes 1Gi --max-keys 5 --allow-empty", MINIMUM, "").guards;
     assert_eq!((guards.max_bytes, guards.max_keys, guards.allow_empty), (1 << 30, 5, true));
+}
+
+#[test]
+#[cfg(feature = "kube")]
+fn backups_are_in_secrets_where_some_are_named() {
+    for config in [
+        config("--prefix a --backup-secrets web-0 --backup-secrets web-1", "", ""),
+        config("--prefix a", "SEEDCAR_BACKUP_SECRETS=web-0,web-1", ""),
+        config("--prefix a", "", "backup: {secrets: [web-0, web-1]}"),
+    ] {
+        let place = Place::Secrets(vec!["web-0".into(), "web-1".into()]);
+        assert_eq!(config.backup.unwrap().place, place);
+    }
+}
+
+#[test]
+#[cfg(feature = "kube")]
+fn events_are_about_this_pod() {
+    assert_eq!(config("--prefix a --pod-uid 7-f", "", "").events, None);
+    let named = config("--prefix a --events", "SEEDCAR_POD_NAME=web-0\nSEEDCAR_POD_UID=7-f", "");
+    assert_eq!(named.events, Some(crate::config::Pod { name: "web-0".into(), uid: "7-f".into() }));
+    let own = crate::config::Pod { name: crate::sys::hostname(), uid: String::new() };
+    assert_eq!(config("--prefix a", "", "events: true").events, Some(own));
 }

@@ -203,3 +203,22 @@ fn what_is_not_utf8_is_refused() {
     let problems = outcome.config.unwrap_err();
     assert_eq!(lines(&problems), "volume: is not UTF-8 (SEEDCAR_VOLUME)");
 }
+
+#[test]
+fn backups_in_two_places_are_refused_and_odd_names_of_secrets() {
+    let both = lines(&problems("--prefix a --backup /b --backup-secrets web-0", "", ""));
+    assert!(both.contains("backup \"/b\": is given together with backup-secrets"), "{both}");
+    for odd in ["", "Web", "-web", "web/0", "../web", &"x".repeat(254)] {
+        let line = lines(&problems(&format!("--prefix a --backup-secrets={odd}"), "", ""));
+        assert!(line.contains("is no name of a Kubernetes object"), "{odd}: {line}");
+    }
+}
+
+#[test]
+#[cfg(not(feature = "kube"))]
+fn what_needs_the_kubernetes_api_is_refused_where_it_is_not_built_in() {
+    for flag in ["--backup-secrets web-0", "--events"] {
+        let line = lines(&problems(&format!("--prefix a {flag}"), "", ""));
+        assert!(line.contains("was built without kube"), "{line}");
+    }
+}

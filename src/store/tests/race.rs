@@ -8,7 +8,7 @@ const WRITERS: u64 = 8;
 const WRITES: usize = 40;
 
 /// What the threads of one identity share.
-struct Cluster {
+pub(super) struct Cluster {
     identity: Identity,
     /// The next moment of Consul's clock.
     clock: AtomicI64,
@@ -22,10 +22,10 @@ impl Cluster {
     }
 
     /// One replica: writes, and now and then dies in the middle of it.
-    fn replica(&self, dir: &Path, seed: u64) {
+    fn replica(&self, open: impl Fn() -> Store, seed: u64) {
         let mut random = fastrand::Rng::with_seed(seed);
         for _ in 0..WRITES {
-            let mut store = open(dir);
+            let mut store = open();
             let mut left = random.u32(0..80);
             let dice = std::sync::Mutex::new(move || {
                 left = left.saturating_sub(1);
@@ -53,8 +53,7 @@ impl Cluster {
     }
 
     /// A reader: whatever was safe before it looked, it finds that or something newer.
-    fn reader(&self, dir: &Path, over: &AtomicBool) {
-        let store = Store::open(dir, Access::Read, LIMITS).unwrap();
+    fn reader(&self, store: &Store, over: &AtomicBool) {
         while !over.load(Ordering::SeqCst) {
             let safe = self.safe.load(Ordering::SeqCst);
             let found = store.newest(&self.identity).unwrap();
@@ -65,34 +64,45 @@ impl Cluster {
     }
 }
 
-#[test]
-fn writers_that_die_anywhere_never_lose_the_newest_good_one() {
-    let b = bench();
+/// Lets them all loose on one place, two identities at once; returns these.
+pub(super) fn run(open: impl Fn() -> Store + Sync) -> [Arc<Cluster>; 2] {
     let clusters = [Cluster::new(id()), Cluster::new(foreign())];
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let (dir, over) = (b.dir.path(), &over);
+        let (open, over) = (&open, &over);
         let writers: Vec<_> = (0..WRITERS)
             .map(|seed| {
                 let cluster = clusters[seed as usize % 2].clone();
-                scope.spawn(move || cluster.replica(dir, seed))
+                scope.spawn(move || cluster.replica(open, seed))
             })
             .collect();
         for cluster in &clusters {
-            scope.spawn(|| cluster.reader(dir, over));
+            scope.spawn(|| cluster.reader(&open(), over));
         }
         let ended: Vec<_> = writers.into_iter().map(|w| w.join()).collect();
         over.store(true, Ordering::SeqCst);
         ended.into_iter().for_each(|end| end.unwrap());
     });
+    clusters
+}
+
+impl Cluster {
+    /// One last write, `later` seconds after all others, by a replica that tidies up.
+    pub(super) fn end(&self, store: &Store, later: i64) {
+        let end = self.clock.load(Ordering::SeqCst) + later;
+        let written = store.write(&self.identity, &content("end"), at(end), "");
+        assert!(written.unwrap().untidy.is_none());
+    }
+}
+
+#[test]
+fn writers_that_die_anywhere_never_lose_the_newest_good_one() {
+    let b = bench();
+    let clusters = run(|| open(b.dir.path()));
     for name in b.names() {
         b.rest(&name);
     }
-    for cluster in &clusters {
-        let end = cluster.clock.load(Ordering::SeqCst) + 1;
-        let written = b.store.write(&cluster.identity, &content("end"), at(end), "");
-        assert!(written.unwrap().untidy.is_none());
-    }
+    clusters.iter().for_each(|cluster| cluster.end(&b.store, 1));
     let names = b.names();
     assert!(names.len() <= 2 * 8, "{names:#?}");
     assert!(names.iter().all(|n| name::class(n) == Some(Class::Backup)), "{names:#?}");

@@ -261,9 +261,11 @@ fn a_writer_whose_file_another_pruned_at_once_takes_the_newer_one() {
 fn where_a_rename_cannot_refuse_to_replace_it_is_asked_first() {
     let b = bench();
     let (from, to) = (b.put("from", 1), b.put("to", 2));
-    let volume = &b.store.volume;
-    let error = volume.rename(&from, &to).unwrap_err();
+    let error = b.store.volume.rename(&from, &to).unwrap_err();
     assert_eq!(error.kind(), Kind::Io);
+    let volume::Medium::Directory(volume) = &b.store.volume.medium else {
+        unreachable!("the bench is a directory")
+    };
     let error = volume.rename_asking(&from, &to).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(b.newest(), "to");

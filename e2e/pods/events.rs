@@ -1,0 +1,42 @@
+//! What `kubectl describe pod` says.
+
+use serde_json::json;
+
+use super::cluster::{Namespace, filled, slowly};
+use super::outage::{started_from_backup, until_backed_up};
+use super::release::Release;
+
+#[test]
+fn a_person_sees_a_backup_used_an_answer_held_and_recovery_in_the_description_of_the_pod() {
+    let consul = filled();
+    let namespace = Namespace::new("events");
+    let seedcar = json!({"backup": {"type": "secrets"}, "events": {"enabled": true}});
+    let values = Release::values(&consul, json!({"seedcar": seedcar}));
+    let release = Release::install(&namespace, "web", values);
+    let old = release.until_ready(1).remove(0);
+    until_backed_up(&namespace, &old);
+    let quiet = namespace.kubectl(&["describe", "pod", &old.name]);
+    assert!(!quiet.contains("SeededFromBackup") && !quiet.contains("Recovered"), "{quiet}");
+    consul.kill();
+    namespace.kubectl(&["delete", "pod", &old.name, "--wait=false"]);
+    let pod = slowly("another pod is ready", || {
+        release.pods().into_iter().find(|pod| pod.uid() != old.uid() && pod.is_ready())
+    });
+    started_from_backup(&namespace, &pod);
+    let says = |reason: &str, words: &str| {
+        slowly(&format!("the description says {reason}"), || {
+            let described = namespace.kubectl(&["describe", "pod", &pod.name]);
+            let found = described.lines().find(|line| line.contains(reason))?.to_owned();
+            assert!(found.contains(words) && found.contains("source default: "), "{found}");
+            Some(found)
+        })
+    };
+    let seeded = says("SeededFromBackup", "backup of 2 keys, confirmed at 2");
+    assert!(seeded.trim_start().starts_with("Warning"), "{seeded}");
+    consul.restart();
+    says("Recovered", "Consul confirms");
+    consul.delete_recurse("app/");
+    says("AnswerHeld", "empty: 0 keys instead of 2");
+    let described = namespace.kubectl(&["describe", "pod", &pod.name]);
+    assert!(!described.contains("hello"), "no value is in it: {described}");
+}

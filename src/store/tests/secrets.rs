@@ -1,0 +1,431 @@
+//! The same manners on Secrets, which are kept in memory here and behave as the Kubernetes API
+//! documents it: versions change with every change, a patch is whole or not at all, values above
+//! 1 MiB in all are refused. The pods' tests have the real one.
+
+use super::*;
+use crate::kubernetes::{self, secrets::Change, secrets::Secret};
+use crate::store::volume::Shelf;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Some Secrets. Clones are the same ones.
+#[derive(Clone)]
+struct Memory(Arc<Mutex<Api>>);
+
+#[derive(Default)]
+struct Api {
+    secrets: Vec<Secret>,
+    /// How often each question was asked.
+    asked: Asked,
+    /// Answers the next questions, the first of them first.
+    refusals: Vec<u16>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Asked {
+    versions: usize,
+    secrets: usize,
+    changes: usize,
+}
+
+const WIDE: Limits = Limits { max_bytes: 1 << 24, max_keys: 100 };
+
+impl Memory {
+    fn new(count: usize) -> Self {
+        let secret = Secret { version: "1".into(), ..Secret::default() };
+        let api = Api { secrets: vec![secret; count], ..Api::default() };
+        Self(Arc::new(Mutex::new(api)))
+    }
+
+    fn open(&self) -> Store {
+        let volume = Volume::secrets(Box::new(self.clone()));
+        Store { volume, access: Access::Write, limits: WIDE }
+    }
+
+    fn asked(&self) -> Asked {
+        std::mem::take(&mut self.0.lock().unwrap().asked)
+    }
+
+    fn refuse(&self, answers: &[u16]) {
+        self.0.lock().unwrap().refusals = answers.to_vec();
+    }
+
+    /// Every key with the Secret it is in.
+    fn keys(&self) -> Vec<(usize, String)> {
+        let api = self.0.lock().unwrap();
+        let secrets = api.secrets.iter().enumerate();
+        secrets.flat_map(|(at, s)| s.data.keys().map(move |key| (at, key.clone()))).collect()
+    }
+
+    fn change(
+        &self,
+        at: usize,
+        change: impl FnOnce(&mut std::collections::BTreeMap<String, Vec<u8>>),
+    ) {
+        let mut api = self.0.lock().unwrap();
+        let secret = &mut api.secrets[at];
+        change(&mut secret.data);
+        secret.version += "x";
+    }
+}
+
+impl Api {
+    fn answer(&mut self) -> Result<(), kubernetes::Error> {
+        if self.refusals.is_empty() {
+            return Ok(());
+        }
+        match self.refusals.remove(0) {
+            0 => Ok(()),
+            status => refused(status),
+        }
+    }
+}
+
+fn refused<T>(status: u16) -> Result<T, kubernetes::Error> {
+    Err(kubernetes::Error::Refused { status, reason: "Test".into(), message: String::new() })
+}
+
+impl Shelf for Memory {
+    fn count(&self) -> usize {
+        self.0.lock().unwrap().secrets.len()
+    }
+
+    fn version(&self, at: usize) -> Result<String, kubernetes::Error> {
+        let mut api = self.0.lock().unwrap();
+        api.asked.versions += 1;
+        api.answer()?;
+        Ok(api.secrets[at].version.clone())
+    }
+
+    fn secret(&self, at: usize) -> Result<Secret, kubernetes::Error> {
+        let mut api = self.0.lock().unwrap();
+        api.asked.secrets += 1;
+        api.answer()?;
+        Ok(api.secrets[at].clone())
+    }
+
+    fn change(&self, at: usize, change: &Change) -> Result<(), kubernetes::Error> {
+        let mut api = self.0.lock().unwrap();
+        api.asked.changes += 1;
+        api.answer()?;
+        let secret = &mut api.secrets[at];
+        if change.version.as_ref().is_some_and(|v| *v != secret.version) {
+            return refused(409);
+        }
+        let mut data = secret.data.clone();
+        data.retain(|key, _| !change.remove.contains(key));
+        data.extend(change.set.iter().cloned());
+        if data.values().map(Vec::len).sum::<usize>() > 1 << 20 {
+            return refused(422);
+        }
+        if data != secret.data {
+            secret.data = data;
+            let number: u64 = secret.version.trim_end_matches('x').parse().unwrap();
+            secret.version = (number + 1).to_string();
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that do not pack.
+fn noise(seed: u64, length: usize) -> Snapshot {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let bytes: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(length).collect();
+    Snapshot::new(1, vec![Arc::new(Entry::new("a/k", &bytes, 0, 1, 1))]).unwrap()
+}
+
+fn newest(store: &Store) -> Option<Snapshot> {
+    store.newest(&id()).unwrap().best.map(|best| best.snapshot)
+}
+
+#[test]
+fn a_backup_is_written_and_found_and_packed() {
+    let memory = Memory::new(2);
+    let store = memory.open();
+    let long = content(&"the same again and again, ".repeat(10_000));
+    let written = store.write(&id(), &long, at(5), "test").unwrap();
+    assert!(written.new && written.newest && written.untidy.is_none());
+    let keys = memory.keys();
+    assert_eq!(keys.len(), 1);
+    assert_eq!(keys[0].1, written.sound.name, "under its own name, in one Secret");
+    let packed = memory.0.lock().unwrap().secrets[keys[0].0].data[&keys[0].1].len();
+    assert!(packed < 5_000, "{packed}");
+    let found = memory.open().newest(&id()).unwrap().best.unwrap();
+    assert_eq!((found.snapshot, found.name), (long, written.sound.name));
+    assert_eq!(found.header.confirmed, at(5));
+}
+
+#[test]
+fn unchanged_content_costs_one_reading_and_no_writing() {
+    let memory = Memory::new(3);
+    memory.open().write(&id(), &content("v"), at(0), "").unwrap();
+    memory.asked();
+    let again = memory.open().write(&id(), &content("v"), at(900), "").unwrap();
+    assert!(!again.new);
+    // Each Secret once; after that only its version is asked for: the second look of the search, and
+    // the one of the tidying.
+    assert_eq!(memory.asked(), Asked { secrets: 3, versions: 6, changes: 0 });
+    assert!(memory.open().write(&id(), &content("v"), at(3600), "").unwrap().new);
+}
+
+#[test]
+fn replicas_that_write_the_same_leave_one_file() {
+    let memory = Memory::new(2);
+    std::thread::scope(|scope| {
+        for n in 0..20 {
+            let memory = &memory;
+            scope.spawn(move || memory.open().write(&id(), &content("v"), at(n), "").unwrap());
+        }
+    });
+    assert_eq!(memory.keys().len(), 1, "{:?}", memory.keys());
+}
+
+#[test]
+fn writers_that_die_anywhere_never_lose_the_newest_good_one() {
+    let memory = Memory::new(2);
+    let clusters = race::run(|| memory.open());
+    clusters.iter().for_each(|cluster| cluster.end(&memory.open(), 7200));
+    let keys = memory.keys();
+    assert!(keys.len() <= 2 * 8, "{keys:#?}");
+    assert!(keys.iter().all(|(_, k)| name::class(k) == Some(Class::Backup)), "{keys:#?}");
+}
+
+#[test]
+fn what_one_secret_does_not_take_lies_in_parts() {
+    let memory = Memory::new(3);
+    let store = memory.open();
+    let large = noise(1, 1_400_000);
+    let name = store.write(&id(), &large, at(0), "").unwrap().sound.name;
+    let keys = memory.keys();
+    assert_eq!(
+        keys.iter().map(|(_, k)| k.as_str()).collect::<Vec<_>>(),
+        [format!("{name}.1of2"), format!("{name}.2of2")]
+    );
+    assert_ne!(keys[0].0, keys[1].0);
+    assert_eq!(newest(&memory.open()), Some(large));
+    // Without one of its parts it is no file.
+    memory.change(keys[1].0, |data| data.clear());
+    let found = memory.open().newest(&id()).unwrap();
+    assert!(found.best.is_none() && found.refused.is_empty());
+    let listed = memory.open().list(None).unwrap();
+    assert_eq!(listed.iter().map(|l| l.state.clone()).collect::<Vec<_>>(), [State::Temporary]);
+    // What is left of it goes once it has been at rest, by Consul's clock.
+    store.write(&id(), &content("small"), at(3599), "").unwrap();
+    assert_eq!(memory.keys().len(), 2);
+    store.write(&id(), &content("small"), at(3599 + 3600), "").unwrap();
+    assert!(memory.keys().iter().all(|(_, key)| !key.contains("1of2")));
+}
+
+#[test]
+fn a_kill_at_any_step_leaves_the_old_or_the_new_state_and_the_next_run_works() {
+    let (old, new, next) = (noise(1, 600_000), noise(2, 1_100_000), noise(3, 1_100_000));
+    for kill in 0.. {
+        let memory = Memory::new(4);
+        memory.open().write(&id(), &old, at(0), "").unwrap();
+        let n = Arc::new(AtomicUsize::new(0));
+        let dying = Dying { memory: memory.clone(), left: n.clone(), kill };
+        let volume = Volume::secrets(Box::new(dying));
+        let store = Store { volume, access: Access::Write, limits: WIDE };
+        let write = || store.write(&id(), &new, at(1), "");
+        let died = catch_unwind(AssertUnwindSafe(write)).is_err();
+        let found = newest(&memory.open()).unwrap();
+        assert!(found == old || found == new, "kill {kill}");
+        memory.open().write(&id(), &next, at(7300), "").unwrap();
+        assert_eq!(newest(&memory.open()), Some(next.clone()), "kill {kill}");
+        memory.open().write(&id(), &content("end"), at(14_600), "").unwrap();
+        let names = memory.open().list(None).unwrap();
+        assert!(names.iter().all(|l| matches!(l.state, State::Valid(_))), "kill {kill}: {names:?}");
+        if !died {
+            assert!(kill > 8, "{kill}");
+            break;
+        }
+    }
+}
+
+/// Dies before or after its n-th question is answered.
+struct Dying {
+    memory: Memory,
+    left: Arc<AtomicUsize>,
+    kill: usize,
+}
+
+impl Dying {
+    fn point(&self) {
+        if self.left.fetch_add(1, Ordering::Relaxed) == self.kill {
+            resume_unwind(Box::new("killed"));
+        }
+    }
+}
+
+impl Shelf for Dying {
+    fn count(&self) -> usize {
+        self.memory.count()
+    }
+
+    fn version(&self, at: usize) -> Result<String, kubernetes::Error> {
+        self.point();
+        self.memory.version(at)
+    }
+
+    fn secret(&self, at: usize) -> Result<Secret, kubernetes::Error> {
+        self.point();
+        self.memory.secret(at)
+    }
+
+    fn change(&self, at: usize, change: &Change) -> Result<(), kubernetes::Error> {
+        self.point();
+        let answer = Shelf::change(&self.memory, at, change);
+        self.point();
+        answer
+    }
+}
+
+#[test]
+fn where_room_is_short_the_oldest_goes_and_the_newest_never() {
+    let memory = Memory::new(2);
+    let store = memory.open();
+    let size = 550_000;
+    for n in 1..10 {
+        store.write(&id(), &noise(n, size), at(n as i64), "").unwrap();
+        assert_eq!(newest(&memory.open()), Some(noise(n, size)));
+    }
+    let listed = memory.open().list(None).unwrap();
+    assert_eq!(listed.len(), 3, "as many as have room: {listed:?}");
+    // More than there is room for beside the newest: said, and the newest is still there.
+    let error = store.write(&id(), &noise(99, 1_500_000), at(99), "").unwrap_err();
+    assert_eq!(error.kind(), Kind::Full);
+    assert!(error.to_string().contains("backup.secrets"), "{error}");
+    assert_eq!(newest(&memory.open()), Some(noise(9, size)));
+    // Others' files make no way for ours.
+    let theirs = memory.keys().len();
+    let error = store.write(&foreign(), &noise(98, 1_500_000), at(99), "").unwrap_err();
+    assert_eq!((error.kind(), memory.keys().len()), (Kind::Full, theirs));
+}
+
+#[test]
+fn what_a_crashing_writer_leaves_never_blocks_the_next_for_good() {
+    let memory = Memory::new(2);
+    memory.open().write(&id(), &noise(1, 300_000), at(0), "").unwrap();
+    let left = name::backup(&header(&id(), "left", 1));
+    memory.change(0, |data| drop(data.insert(format!("{left}.1of2"), vec![0; 650_000])));
+    memory.change(1, |data| drop(data.insert(format!("{left}.1of3"), vec![0; 650_000])));
+    let store = memory.open();
+    let error = store.write(&id(), &noise(2, 900_000), at(60), "").unwrap_err();
+    assert_eq!(error.kind(), Kind::Full, "it may still be being written");
+    store.write(&id(), &noise(2, 900_000), at(3601), "").unwrap();
+    assert_eq!(newest(&store), Some(noise(2, 900_000)));
+}
+
+#[test]
+fn an_api_server_that_says_no_is_a_failing_store() {
+    let cases = [
+        (403, Kind::Denied, "Role"),
+        (404, Kind::Missing, "make the Secret"),
+        (500, Kind::Io, "API server"),
+    ];
+    for (status, kind, advice) in cases {
+        // At the first reading, at the second one's version, and at the change.
+        for before in 0..3 {
+            let memory = Memory::new(1);
+            memory.open().write(&id(), &content("old"), at(0), "").unwrap();
+            let mut answers = vec![0; before];
+            answers.push(status);
+            memory.refuse(&answers);
+            let error = memory.open().write(&id(), &content("new"), at(1), "").unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.to_string().contains(advice), "{error}");
+            memory.refuse(&[]);
+            assert_eq!(newest(&memory.open()), Some(content("old")));
+        }
+    }
+}
+
+#[test]
+fn a_file_whose_second_part_is_refused_leaves_nothing() {
+    let memory = Memory::new(3);
+    // A reading of each, the second look, the first part; then the second part.
+    let mut answers = vec![0; 3 + 3 + 1];
+    answers.push(500);
+    memory.refuse(&answers);
+    let error = memory.open().write(&id(), &noise(1, 1_400_000), at(1), "").unwrap_err();
+    assert_eq!(error.kind(), Kind::Io);
+    assert!(memory.keys().is_empty(), "{:?}", memory.keys());
+}
+
+#[test]
+fn damage_is_refused_and_the_older_one_used() {
+    let memory = Memory::new(1);
+    let store = memory.open();
+    store.write(&id(), &content("good"), at(0), "").unwrap();
+    let name = store.write(&id(), &content("bad"), at(1), "").unwrap().sound.name;
+    for (at, change) in [
+        (0, (|bytes: &mut Vec<u8>| bytes.truncate(20)) as fn(&mut Vec<u8>)),
+        (1, |bytes| bytes.clear()),
+        (2, |bytes| bytes[30] ^= 0x40),
+        (3, |bytes| bytes.fill(0)),
+        // It says that it is longer than it is, and shorter.
+        (4, |bytes| *bytes.last_mut().unwrap() = 1),
+        (5, |bytes| {
+            let n = bytes.len();
+            bytes[n - 4..].fill(0)
+        }),
+    ] {
+        let mut kept = Vec::new();
+        memory.change(0, |data| {
+            kept = data[&name].clone();
+            change(data.get_mut(&name).unwrap());
+        });
+        let found = memory.open().newest(&id()).unwrap();
+        assert_eq!(found.best.map(|b| b.snapshot), Some(content("good")), "damage {at}");
+        assert_eq!(found.refused.len(), 1, "damage {at}");
+        assert!(found.refused[0].why.is_certain(), "damage {at}: {:?}", found.refused);
+        memory.change(0, |data| drop(data.insert(name.clone(), kept)));
+    }
+    assert_eq!(newest(&memory.open()), Some(content("bad")));
+}
+
+#[test]
+fn keys_of_others_are_left_alone() {
+    let memory = Memory::new(1);
+    memory.change(0, |data| {
+        data.insert("password".into(), b"theirs".to_vec());
+        data.insert("x.1of9".into(), b"theirs".to_vec());
+    });
+    let store = memory.open();
+    for n in 0..12 {
+        store.write(&id(), &content(&n.to_string()), at(n), "").unwrap();
+    }
+    let keys = memory.keys();
+    assert!(keys.iter().any(|(_, k)| k == "password") && keys.iter().any(|(_, k)| k == "x.1of9"));
+    assert_eq!(memory.open().list(None).unwrap().len(), keys.len() - 2);
+}
+
+#[test]
+fn whatever_is_in_the_secrets_nothing_panics_and_the_next_write_works() {
+    let mut random = fastrand::Rng::with_seed(5);
+    for _ in 0..300 {
+        let memory = Memory::new(2);
+        let name = memory.open().write(&id(), &content("v"), at(0), "").unwrap().sound.name;
+        let packed =
+            memory.0.lock().unwrap().secrets.iter().find_map(|s| s.data.get(&name).cloned());
+        let packed = packed.unwrap();
+        for _ in 0..random.usize(1..6) {
+            let mut bytes = packed.clone();
+            for _ in 0..random.usize(0..20) {
+                let at = random.usize(..bytes.len());
+                bytes[at] = random.u8(..);
+            }
+            bytes.truncate(random.usize(..=bytes.len()));
+            let end =
+                ["", ".1of1", ".1of2", ".2of2", ".0of0", ".damaged", ".18446744073709551615of2"];
+            let key = format!("{name}{}", end[random.usize(..end.len())]);
+            memory.change(random.usize(..2), |data| drop(data.insert(key, bytes)));
+        }
+        let store = memory.open();
+        store.newest(&id()).unwrap();
+        store.list(None).unwrap();
+        store.write(&id(), &content("next"), at(1), "").unwrap();
+        assert_eq!(newest(&memory.open()), Some(content("next")));
+    }
+}
