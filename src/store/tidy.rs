@@ -32,7 +32,7 @@ impl Store {
     ///
     /// Goes on after an error and returns the first, with the files that were refused.
     pub(super) fn tidy(&self, identity: &Identity, sound: &Sound) -> (Vec<Refused>, Option<Error>) {
-        let mut survey = match self.survey(identity, sound) {
+        let mut survey = match self.survey(identity, Some(sound)) {
             Ok(survey) => survey,
             Err(error) => return (Vec::new(), Some(error)),
         };
@@ -65,43 +65,51 @@ impl Store {
     }
 
     /// Makes room for a new backup where the volume is small: what dead writers left and what was set
-    /// aside goes, then the oldest backup. Never the newest. False when there is nothing to remove.
+    /// aside goes, then the oldest backup that is older than the new one. Never the newest. False when
+    /// there is nothing to remove.
     pub(super) fn make_room(&self, new: &Header) -> Result<bool, Error> {
-        let Some(newest) = self.check(&new.identity)?.best else {
-            return Ok(false);
+        let mut survey = self.survey(&new.identity, None)?;
+        let litter = |survey: &Survey| {
+            survey.temporary.len() + survey.set_aside.len() + survey.refused.len()
         };
-        let mut survey = self.survey(&new.identity, &newest)?;
-        let litter = |survey: &Survey| survey.temporary.len() + survey.set_aside.len();
         let before = litter(&survey);
         self.sweep(&new.identity, &mut survey, new.confirmed)?;
         for name in &survey.set_aside {
             self.volume.remove(name)?;
         }
-        let older = survey.sound.iter().filter(|s| s.name != newest.name);
-        let oldest = older.min_by(|a, b| a.rank().cmp(&b.rank()));
+        // The newest is that of the very list from which the oldest is taken: another replica may add
+        // a newer one at any moment.
+        let oldest = {
+            survey.sound.sort_by(|a, b| a.rank().cmp(&b.rank()));
+            survey.sound.pop();
+            survey.sound.first().filter(|oldest| oldest.header.rank() < new.rank())
+        };
         if let Some(oldest) = oldest {
             self.volume.remove(&oldest.name)?;
         }
-        let gone = before > litter(&self.survey(&new.identity, &newest)?);
-        Ok(gone || oldest.is_some())
+        let evicted = oldest.is_some();
+        Ok(evicted || before > litter(&self.survey(&new.identity, None)?))
     }
 
-    fn survey(&self, identity: &Identity, sound: &Sound) -> Result<Survey, Error> {
+    /// All files of an identity; `known` was just read back and is not read again.
+    fn survey(&self, identity: &Identity, known: Option<&Sound>) -> Result<Survey, Error> {
         let stem = identity.stem();
         let mut survey = Survey::default();
         for name in self.volume.names(|name| name::is_of(name, &stem))? {
             match name::class(&name) {
                 Some(Class::Temporary) => survey.temporary.push(name),
                 Some(Class::Damaged) => survey.set_aside.push(name),
-                Some(Class::Backup) if name != sound.name => match self.sound(&name) {
-                    Ok(other) if other.header.identity == *identity => survey.sound.push(other),
-                    Ok(_) | Err(Damage::Gone) => {}
-                    Err(why) => survey.refused.push(Refused { name, why }),
-                },
+                Some(Class::Backup) if known.is_none_or(|known| name != known.name) => {
+                    match self.sound(&name) {
+                        Ok(other) if other.header.identity == *identity => survey.sound.push(other),
+                        Ok(_) | Err(Damage::Gone) => {}
+                        Err(why) => survey.refused.push(Refused { name, why }),
+                    }
+                }
                 Some(Class::Backup) | None => {}
             }
         }
-        survey.sound.push(sound.clone());
+        survey.sound.extend(known.cloned());
         Ok(survey)
     }
 

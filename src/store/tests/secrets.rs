@@ -429,3 +429,26 @@ fn whatever_is_in_the_secrets_nothing_panics_and_the_next_write_works() {
         assert_eq!(newest(&memory.open()), Some(content("next")));
     }
 }
+
+#[test]
+fn what_a_first_writer_left_makes_way_where_there_is_no_backup_yet() {
+    let memory = Memory::new(2);
+    let left = name::backup(&header(&id(), "left", 1));
+    memory.change(0, |data| drop(data.insert(format!("{left}.1of2"), vec![0; 900_000])));
+    let store = memory.open();
+    assert!(store.write(&id(), &noise(2, 1_300_000), at(60), "").is_err());
+    store.write(&id(), &noise(2, 1_300_000), at(3601), "").unwrap();
+    assert_eq!(newest(&store), Some(noise(2, 1_300_000)));
+}
+
+#[test]
+fn a_replica_that_lags_behind_removes_no_newer_backup_to_make_room() {
+    let memory = Memory::new(2);
+    let store = memory.open();
+    for n in 1..4 {
+        store.write(&id(), &noise(n, 600_000), at(100 + n as i64), "").unwrap();
+    }
+    let before = memory.keys();
+    assert!(store.write(&id(), &noise(9, 600_000), at(1), "").is_err());
+    assert_eq!(memory.keys(), before);
+}

@@ -216,11 +216,12 @@ impl State {
             let key = join(name, part, parts);
             let version = self.read[at].as_ref().map(|secret| secret.version.clone());
             let set = vec![(key.clone(), piece.to_vec())];
+            // Also this one: an answer that was lost may have been a yes.
+            done.push(Placed { at, key });
             if let Err(error) = self.change(at, &Change { version, set, remove: Vec::new() }) {
                 self.take_back(done);
                 return Err(error);
             }
-            done.push(Placed { at, key });
         }
         Ok(())
     }
