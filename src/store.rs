@@ -147,18 +147,15 @@ impl Store {
         Ok(Self { volume, access, limits })
     }
 
-    /// Opens Secrets of this pod's namespace, which must exist. Errors when this is no pod with a
-    /// service account; asks nothing yet.
-    pub fn open_secrets(names: &[String], access: Access, limits: Limits) -> Result<Self, Error> {
-        let volume = Volume::secrets(Box::new(InCluster::new(names)?));
-        Ok(Self { volume, access, limits })
-    }
-
-    /// Opens what `place` says.
+    /// Opens a directory as [`open`](Self::open) does, or Secrets of this pod's namespace, which must
+    /// exist. Of Secrets errors when this is no pod with a service account; nothing is asked yet.
     pub fn open_place(place: &Place, access: Access, limits: Limits) -> Result<Self, Error> {
         match place {
             Place::Directory(dir) => Self::open(dir, access, limits),
-            Place::Secrets(names) => Self::open_secrets(names, access, limits),
+            Place::Secrets(names) => {
+                let volume = Volume::secrets(Box::new(InCluster::new(names)?));
+                Ok(Self { volume, access, limits })
+            }
         }
     }
 

@@ -50,6 +50,14 @@ pub fn is_ours() -> bool {
     ours
 }
 
+/// A program of the node, by the name that `e2e/cluster/up` gives it. Only of a cluster that was started
+/// here.
+pub fn node_process(name: &str) -> rustix::process::Pid {
+    let file = format!("{}/pid/{name}", given("CLUSTER_STATE"));
+    let pid = std::fs::read_to_string(file).expect("a file with the pid");
+    rustix::process::Pid::from_raw(pid.trim().parse().expect("a pid")).expect("a pid")
+}
+
 /// A real Consul that pods reach.
 fn consul() -> Consul {
     Consul::start_real(json!({"client_addr": "0.0.0.0"}))

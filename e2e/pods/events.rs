@@ -18,10 +18,7 @@ fn a_person_sees_a_backup_used_an_answer_held_and_recovery_in_the_description_of
     let quiet = namespace.kubectl(&["describe", "pod", &old.name]);
     assert!(!quiet.contains("SeededFromBackup") && !quiet.contains("Recovered"), "{quiet}");
     consul.kill();
-    namespace.kubectl(&["delete", "pod", &old.name, "--wait=false"]);
-    let pod = slowly("another pod is ready", || {
-        release.pods().into_iter().find(|pod| pod.uid() != old.uid() && pod.is_ready())
-    });
+    let pod = release.replaced(&old);
     started_from_backup(&namespace, &pod);
     let says = |reason: &str, words: &str| {
         slowly(&format!("the description says {reason}"), || {

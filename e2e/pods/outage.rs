@@ -4,7 +4,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::cluster::{Namespace, filled, given, is_ours, local_volume, shared_claim, slowly};
+use super::cluster::{
+    Namespace, filled, given, is_ours, local_volume, node_process, shared_claim, slowly,
+};
 use super::release::{Pod, Release};
 use super::watcher::Log;
 use crate::consul::Consul;
@@ -60,11 +62,7 @@ fn replaced_from_its_backup(namespace: &Namespace, more: Value) {
     let old = release.until_ready(1).remove(0);
     until_backed_up(namespace, &old);
     consul.kill();
-    namespace.kubectl(&["delete", "pod", &old.name, "--wait=false"]);
-    let pod = slowly("another pod is ready", || {
-        let new = |pod: &Pod| pod.uid() != old.uid() && pod.is_ready();
-        release.pods().into_iter().find(new)
-    });
+    let pod = release.replaced(&old);
     let app = started_from_backup(namespace, &pod);
     heals(&consul, &[app]);
 }
@@ -155,9 +153,9 @@ fn pods_and_seedcar_stay_as_they_are_while_the_nodes_kubelet_is_restarted() {
 /// SIGKILL, and a new one. Only of a cluster that was started here.
 fn restart_kubelet() {
     let state = given("CLUSTER_STATE");
-    let pid = std::fs::read_to_string(format!("{state}/pid/kubelet")).expect("the kubelet's pid");
-    let pid = rustix::process::Pid::from_raw(pid.trim().parse().expect("a pid")).expect("a pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("kill the kubelet");
+    let kubelet = node_process("kubelet");
+    rustix::process::kill_process(kubelet, rustix::process::Signal::KILL)
+        .expect("kill the kubelet");
     // A shell that goes at once leaves it to the namespace's first process.
     let script =
         r#"setsid "$0/start-kubelet" </dev/null >/dev/null 2>&1 & echo $! >"$0/pid/kubelet""#;

@@ -107,6 +107,15 @@ impl<'n> Release<'n> {
         })
     }
 
+    /// Deletes a pod and waits until another is ready in its place.
+    #[track_caller]
+    pub fn replaced(&self, old: &Pod) -> Pod {
+        self.namespace.kubectl(&["delete", "pod", &old.name, "--wait=false"]);
+        slowly("another pod is ready", || {
+            self.pods().into_iter().find(|pod| pod.uid() != old.uid() && pod.is_ready())
+        })
+    }
+
     /// Its pods now, the ones that are going aside.
     #[track_caller]
     pub fn pods(&self) -> Vec<Pod> {

@@ -3,9 +3,9 @@
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use super::cluster::{Namespace, filled, given, is_ours, local_volume, slowly};
+use super::cluster::{Namespace, filled, is_ours, local_volume, node_process, slowly};
 use super::outage::{heals, rolled_out_from_its_backup, until_backed_up};
-use super::release::{Pod, Release};
+use super::release::Release;
 use super::watcher::{Log, now};
 
 #[test]
@@ -72,7 +72,7 @@ fn a_dead_api_server_is_just_another_failing_store() {
     assert!(log.contains("backup_failed") && log.contains("the Kubernetes API"), "{log}");
     // What was missed is written.
     consul.kill();
-    replaced(&namespace, &release, &pod);
+    release.replaced(&pod);
     let app = Log::follow(&namespace, &release.until_ready(1)[0].name, "app");
     app.until_saw("1");
     consul.restart();
@@ -84,12 +84,12 @@ fn a_dead_api_server_is_just_another_failing_store() {
 fn a_pod_that_may_not_use_the_secrets_says_so_and_serves_all_the_same() {
     let consul = filled();
     let namespace = Namespace::new("no-right");
-    // The Role is bound to an account that the pod does not have.
     let more = json!({"seedcar": {"backup": {"type": "secrets"}}});
     let release = Release::install(&namespace, "web", Release::values(&consul, more));
+    // The Role is there, and bound to nobody.
     namespace.kubectl(&["delete", "rolebinding", "web-seedcar"]);
     let old = release.until_ready(1).remove(0);
-    replaced(&namespace, &release, &old);
+    release.replaced(&old);
     let pod = release.until_ready(1).remove(0);
     let said = slowly("the backup's failure is said", || {
         let log = namespace.log(&pod.name, "seedcar");
@@ -126,15 +126,6 @@ fn files(namespace: &Namespace) -> Vec<String> {
     data.flat_map(|data| data.keys().cloned()).collect()
 }
 
-/// Deletes a pod and waits for another.
-fn replaced(namespace: &Namespace, release: &Release, old: &Pod) {
-    namespace.kubectl(&["delete", "pod", &old.name, "--wait=false"]);
-    slowly("another pod is ready", || {
-        let pods = release.pods();
-        pods.iter().any(|pod| pod.uid() != old.uid() && pod.is_ready()).then_some(())
-    });
-}
-
 /// Whether a pod's backup works, as its metric says.
 fn backup_is(url: &str, value: &str) -> Option<()> {
     let (_, metrics) = seedcar::local::get(url, "/metrics").ok()?;
@@ -149,9 +140,7 @@ struct Frozen(Pid);
 
 impl Frozen {
     fn api_server() -> Self {
-        let file = format!("{}/pid/apiserver", given("CLUSTER_STATE"));
-        let pid = std::fs::read_to_string(file).expect("the API server's pid");
-        let pid = Pid::from_raw(pid.trim().parse().expect("a pid")).expect("a pid");
+        let pid = node_process("apiserver");
         kill_process(pid, Signal::STOP).expect("stop the API server");
         Self(pid)
     }

@@ -68,7 +68,7 @@ impl Transport {
         let status = answer.status().as_u16();
         let body = Limited::new(answer.into_body(), LONGEST).collect().await;
         let body = body.map_err(|error| Error::Unreachable(causes(&*error)))?;
-        Ok((status, body.to_bytes().to_vec()))
+        Ok((status, body.to_bytes().into()))
     }
 }
 
