@@ -12,6 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 
 use crate::metrics::Id;
 use crate::shutdown::Drain;
@@ -32,41 +33,71 @@ pub struct Admin {
     pub pulses: Arc<Vec<(&'static str, Arc<Pulse>)>>,
 }
 
-/// Binds the address, and holds back descriptors for it: nothing that takes some may have begun, for
-/// those that are taken above the limit stay taken. Where the default is `[::]` and there is no IPv6, all of IPv4.
-pub fn bind(address: SocketAddr, may_fall_back: bool) -> std::io::Result<std::net::TcpListener> {
-    let bound = std::net::TcpListener::bind(address).or_else(|error| {
-        let fall_back = may_fall_back && address.is_ipv6();
-        if !fall_back {
-            return Err(error);
-        }
-        std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))
-    })?;
-    // The standard library's 128 are soon taken, and whoever finds no place tries again a second later.
-    rustix::net::listen(&bound, QUEUE)?;
-    bound.set_nonblocking(true)?;
-    reserve::hold_back();
-    Ok(bound)
+/// The bound port, with all that serving it takes: once the other threads run there may be no
+/// descriptor left for it.
+pub struct Port {
+    listener: TcpListener,
+    runtime: Runtime,
+}
+
+// === impl Port ===
+
+impl Port {
+    /// Binds the address, and holds back descriptors for its connections: nothing that takes some may
+    /// have begun, for those that are taken above the limit stay taken. Where the default is `[::]` and
+    /// there is no IPv6, all of IPv4.
+    ///
+    /// # Errors
+    ///
+    /// The address is taken or not ours, or there are no descriptors.
+    pub fn bind(address: SocketAddr, may_fall_back: bool) -> std::io::Result<Self> {
+        let bound = std::net::TcpListener::bind(address).or_else(|error| {
+            let fall_back = may_fall_back && address.is_ipv6();
+            if !fall_back {
+                return Err(error);
+            }
+            std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))
+        })?;
+        // The standard library's 128 are soon taken, and whoever finds no place tries again a second later.
+        rustix::net::listen(&bound, QUEUE)?;
+        bound.set_nonblocking(true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _inside = runtime.enter();
+            TcpListener::from_std(bound)?
+        };
+        reserve::hold_back();
+        Ok(Self { listener, runtime })
+    }
+
+    /// The address that was really bound.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until told to stop.
+    pub fn serve(&self, admin: &Admin, drain: &Drain) {
+        let serving = connections::serve(&self.listener, admin.clone().routes());
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = serving => {}
+                () = drain.wait() => {}
+            }
+        });
+    }
 }
 
 // === impl Admin ===
 
 impl Admin {
-    /// Serves until told to stop.
-    pub async fn serve(self, listener: std::net::TcpListener, drain: Drain) -> std::io::Result<()> {
-        let routes = Router::new()
+    fn routes(self) -> Router {
+        Router::new()
             .route("/livez", get(livez))
             .route("/startupz", get(startupz))
             .route("/readyz", get(readyz))
             .route("/status", get(status))
             .route("/metrics", get(metrics))
-            .with_state(self);
-        let serving = connections::serve(TcpListener::from_std(listener)?, routes);
-        tokio::select! {
-            () = serving => {}
-            () = drain.wait() => {}
-        }
-        Ok(())
+            .with_state(self)
     }
 
     /// The threads that gave no sign of life in time.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
+
 use crate::model::moment::Moment;
 use crate::model::pace::{Backoff, Trouble};
 use crate::shutdown::Drain;
@@ -84,13 +86,42 @@ fn supervise(name: &str, drain: &Drain, pulse: &Pulse, work: impl Fn(&Pulse)) {
     }
 }
 
-/// A runtime for one thread. Dropped with `shutdown_background` by [`on_runtime`], because dropping
-/// it in place would wait for a hung name lookup.
+/// Runs `work` on a runtime of this thread.
 pub fn on_runtime<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime().map(|runtime| run_on(runtime, work))
+}
+
+/// The same until the process is told to stop. Where nothing is left for a runtime, such as a
+/// descriptor, it is tried again: a mechanism that gave up at the start would be missing for ever.
+pub fn until_drained(drain: &Drain, work: impl Future<Output = ()>) {
+    let mut backoff = Backoff::default();
+    let runtime = loop {
+        match runtime() {
+            Ok(runtime) => break runtime,
+            Err(_) if drain.started() => return,
+            Err(error) => {
+                tracing::error!(event = "no_runtime", %error, "cannot start a runtime; trying again");
+                std::thread::sleep(backoff.fail(Trouble::Passing, fastrand::f64()));
+            }
+        }
+    };
+    run_on(runtime, async {
+        tokio::select! {
+            () = work => {}
+            () = drain.wait() => {}
+        }
+    });
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Ends with `shutdown_background`, because dropping a runtime would wait for a hung name lookup.
+fn run_on<T>(runtime: Runtime, work: impl Future<Output = T>) -> T {
     let result = runtime.block_on(work);
     runtime.shutdown_background();
-    Ok(result)
+    result
 }
 
 /// Logs where a panic happened and nothing of what it says: messages of the standard library quote

@@ -5,7 +5,6 @@
 //! one question, and it has a few seconds for everything.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -43,7 +42,7 @@ struct Connection {
 }
 
 /// Serves for ever.
-pub async fn serve(listener: TcpListener, routes: Router) {
+pub async fn serve(listener: &TcpListener, routes: Router) {
     let mut open = Open::default();
     loop {
         let mut next = Some(listener.accept().await);
@@ -52,11 +51,11 @@ pub async fn serve(listener: TcpListener, routes: Router) {
         for _ in 0..super::QUEUE {
             match next {
                 Some(Ok((stream, from))) => open.take(stream, from.ip()),
-                Some(Err(error)) if is_out_of_descriptors(&error) => {
+                Some(Err(error)) if reserve::is_out_of_descriptors(&error) => {
                     // Without a descriptor accept fails before it looks who waits.
                     open.answer(&routes);
                     open.settle().await;
-                    answer_on_reserve(&listener, &routes).await;
+                    answer_on_reserve(listener, &routes).await;
                     break;
                 }
                 // The other side has gone again before it was taken.
@@ -145,8 +144,4 @@ async fn answer(stream: TcpStream, routes: Router, within: Duration) {
     let service = TowerToHyperService::new(routes);
     // What goes wrong here is the other side's affair.
     let _ = timeout(within, settings.serve_connection(TokioIo::new(stream), service)).await;
-}
-
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }

@@ -1,26 +1,26 @@
 //! The sidecar's threads: what runs, and in which order it is started and stopped.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::{App, FAREWELL, await_end};
-use crate::admin::Admin;
+use crate::admin::{Admin, Port};
 use crate::consul::files;
 use crate::heartbeat::Heartbeat;
 use crate::model::confirmation::Mechanism;
 use crate::shutdown::Signals;
 use crate::status::Reporter;
-use crate::supervise::{Pulse, Unit, on_runtime};
+use crate::supervise::{Pulse, Unit, on_runtime, until_drained};
 use crate::watch::Watch;
-use crate::{admin, events, keeper};
+use crate::{events, keeper};
 
 /// The sidecar with its address bound, before any thread runs.
 pub struct Bound {
     app: Arc<App>,
-    listener: TcpListener,
+    port: Port,
     /// The address that was really bound.
     pub address: SocketAddr,
 }
@@ -28,9 +28,9 @@ pub struct Bound {
 impl App {
     /// Binds the admin port, so that a taken one is known before anything else happens.
     pub fn bind(self: Arc<Self>) -> std::io::Result<Bound> {
-        let listener = admin::bind(self.config.http, !self.config.http_explicit)?;
-        let address = listener.local_addr()?;
-        Ok(Bound { app: self, listener, address })
+        let port = Port::bind(self.config.http, !self.config.http_explicit)?;
+        let address = port.address()?;
+        Ok(Bound { app: self, port, address })
     }
 }
 
@@ -64,7 +64,7 @@ impl Bound {
         units.push(app.start_seed()?);
         // Liveness looks at the ones so far: not at the keeper, whose volume may hang, not at who
         // tells Kubernetes, which may too, and not at the one that answers.
-        let admin = app.start_admin(&units, self.listener)?;
+        let admin = app.start_admin(&units, self.port)?;
         units.extend(app.start_keeper()?);
         units.extend(app.start_events()?);
         units.push(admin);
@@ -90,7 +90,7 @@ impl App {
                     poke: app.watch_pokes[source.at].clone(),
                 })
                 .collect();
-            app.until_drained(async {
+            until_drained(&app.drain, async {
                 app.seeded(pulse).await;
                 join_all(watches.iter().map(|w| w.run(pulse))).await;
             });
@@ -112,7 +112,7 @@ impl App {
                     poke: app.heartbeat_pokes[source.at].clone(),
                 })
                 .collect();
-            app.until_drained(async {
+            until_drained(&app.drain, async {
                 app.seeded(pulse).await;
                 join_all(beats.iter().map(|b| b.run(pulse))).await;
             });
@@ -123,7 +123,7 @@ impl App {
     fn start_seed(self: &Arc<Self>) -> std::io::Result<Unit> {
         let app = self.clone();
         self.start_unit("seed", move |pulse| {
-            app.until_drained(async {
+            until_drained(&app.drain, async {
                 let patience = app.config.seed_timeout * 2 + Duration::from_secs(120);
                 loop {
                     // Another seedcar may hold the volume, for as long as it likes.
@@ -170,11 +170,7 @@ impl App {
         Unit::spawn("events", self.drain.clone(), work).map(Some)
     }
 
-    fn start_admin(
-        self: &Arc<Self>,
-        units: &[Unit],
-        listener: TcpListener,
-    ) -> std::io::Result<Unit> {
+    fn start_admin(self: &Arc<Self>, units: &[Unit], port: Port) -> std::io::Result<Unit> {
         let reporter = Reporter {
             config: self.config.clone(),
             board: self.board.clone(),
@@ -184,14 +180,7 @@ impl App {
         let pulses = units.iter().map(|unit| (unit.name, unit.pulse.clone())).collect();
         let admin = Admin { reporter: Arc::new(reporter), pulses: Arc::new(pulses) };
         let drain = self.drain.clone();
-        self.start_unit("admin", move |_| {
-            let served = listener
-                .try_clone()
-                .and_then(|listener| on_runtime(admin.clone().serve(listener, drain.clone()))?);
-            if let Err(error) = served {
-                tracing::error!(event = "admin_failed", %error, "the admin port ended");
-            }
-        })
+        self.start_unit("admin", move |_| port.serve(&admin, &drain))
     }
 
     fn start_unit(
@@ -200,19 +189,6 @@ impl App {
         work: impl Fn(&Pulse) + Send + 'static,
     ) -> std::io::Result<Unit> {
         Unit::spawn(name, self.drain.clone(), work)
-    }
-
-    /// Runs `work` on a runtime of this thread until it ends or the process is told to stop.
-    fn until_drained(&self, work: impl Future<Output = ()>) {
-        let done = on_runtime(async {
-            tokio::select! {
-                () = work => {}
-                () = self.drain.wait() => {}
-            }
-        });
-        if let Err(error) = done {
-            tracing::error!(event = "no_runtime", %error, "cannot start a runtime");
-        }
     }
 
     /// Returns once something is published. Mechanisms start from that.

@@ -5,13 +5,13 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use seedcar::admin::{Admin, bind};
+use seedcar::admin::{Admin, Port};
 use seedcar::board::Board;
 use seedcar::config::{Env, Flags, Scope, load};
 use seedcar::metrics::Metrics;
 use seedcar::shutdown::Drain;
 use seedcar::status::Reporter;
-use seedcar::supervise::{Pulse, on_runtime};
+use seedcar::supervise::Pulse;
 use seedcar::sys;
 
 /// A token that must not be seen.
@@ -52,9 +52,9 @@ fn ask(at: SocketAddr, data: &[u8], ends: bool) -> Vec<u8> {
 fn server() -> SocketAddr {
     static SERVER: OnceLock<SocketAddr> = OnceLock::new();
     *SERVER.get_or_init(|| {
-        let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), false).expect("a port");
-        let at = listener.local_addr().expect("an address");
-        std::thread::spawn(move || on_runtime(admin().serve(listener, Drain::default())));
+        let port = Port::bind((Ipv4Addr::LOCALHOST, 0).into(), false).expect("a port");
+        let at = port.address().expect("an address");
+        std::thread::spawn(move || port.serve(&admin(), &Drain::default()));
         at
     })
 }
