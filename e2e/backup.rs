@@ -113,8 +113,26 @@ pub const PROOFS: &[Proof] = &[
     Proof {
         promise: "P14",
         test: "store::tests::secrets::where_room_is_short_the_oldest_goes_and_the_newest_never",
-        shows: "Secrets that are full: the oldest makes way, the newest and those of others never",
+        shows: "Secrets that are full: the oldest makes way, the newest never",
         mutants: &["secrets-newest-makes-way"],
+    },
+    Proof {
+        promise: "P14",
+        test: "store::tests::secrets::several_sources_never_starve_each_other",
+        shows: "several sources in full Secrets: history of any makes way, the newest of none",
+        mutants: &["secrets-neighbours-starve"],
+    },
+    Proof {
+        promise: "P14",
+        test: "store::tests::secrets::replicas_that_make_room_at_once_remove_what_one_would",
+        shows: "another replica that is faster at any moment of making room",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P4",
+        test: "store::tests::secrets::a_secret_that_is_not_there_or_not_for_us_is_done_without",
+        shows: "one of several Secrets missing or forbidden: read and written without it, and said",
+        mutants: &["secrets-one-missing-is-all-missing"],
     },
     Proof {
         promise: "P5",

@@ -99,29 +99,30 @@ impl App {
             let mut signals = Signals::catch().map_err(internal)?;
             let publisher = self.start_publisher().map_err(internal)?;
             let filled = tokio::select! {
-                filled = self.fill_and_show() => filled,
-                () = signals.come() => Err(stopped()),
+                filled = self.fill_and_show() => Some(filled),
+                () = signals.come() => None,
             };
             self.stop();
             await_end(&[publisher], FAREWELL);
+            let Some(filled) = filled else { return Err(stopped()) };
+            tokio::select! { () = self.tell_of_init() => {}, () = signals.come() => {} }
             filled
         });
-        self.tell_of_init();
         filled.map_err(internal)?
     }
 
     /// An init container that used a backup says so before it ends, if that takes no time.
-    fn tell_of_init(self: &Arc<Self>) {
+    async fn tell_of_init(self: &Arc<Self>) {
         let Some(setup) = self.events_setup() else {
             return;
         };
-        let (app, (done, told)) = (self.clone(), std::sync::mpsc::channel());
+        let (app, (done, told)) = (self.clone(), tokio::sync::oneshot::channel());
         let thread = std::thread::Builder::new().name("events".to_owned());
         let _ = thread.spawn(move || {
             events::tell_now(&setup, &app.board);
             let _ = done.send(());
         });
-        let _ = told.recv_timeout(TELLING);
+        let _ = tokio::time::timeout(TELLING, told).await;
     }
 
     fn events_setup(&self) -> Option<events::Setup> {

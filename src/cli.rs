@@ -9,7 +9,8 @@ mod settings;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::settings::{PlaceSettings, Settings};
-use crate::{config::Flags, units::Period};
+use crate::config::{Flags, is_dns_label};
+use crate::units::Period;
 
 /// seedcar keeps an application's Consul configuration in memory-backed files
 #[derive(Parser)]
@@ -316,11 +317,7 @@ pub enum Kind {
 
 /// RFC 1123, short enough for what Kubernetes appends to it.
 fn dns_label(text: &str) -> Result<String, String> {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let edges = |b: Option<&u8>| b.is_some_and(|b| *b != b'-');
-    let bytes = text.as_bytes();
-    let good = edges(bytes.first()) && edges(bytes.last()) && bytes.iter().all(|b| inner(*b));
-    if good && bytes.len() <= 52 {
+    if is_dns_label(text) && text.len() <= 52 {
         Ok(text.to_owned())
     } else {
         Err("a name has at most 52 of a-z, 0-9 and - and begins and ends without a -".to_owned())

@@ -26,6 +26,7 @@ use std::{
 
 pub use self::{
     address::{Address, AddressError, Scheme},
+    check::is_dns_label,
     env::Env,
     problem::{Kind, Origin, Problem, Warning},
     secret::{BasicAuth, Secret, SecretError, Token},

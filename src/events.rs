@@ -9,13 +9,15 @@ use crate::kubernetes::events::Event;
 use crate::kubernetes::{Api, Error};
 use crate::model::confirmation::Origin;
 use crate::model::guard::{Hold, Reason};
+use crate::model::moment::rfc3339;
+use crate::model::snapshot::Digest;
 use crate::supervise::Pulse;
 use crate::sys;
 
 /// The longest sleep; a change on the board ends it.
 const IDLE: Duration = Duration::from_secs(60);
 /// After Events were made, before others are: what comes and goes within it is not worth one.
-const PAUSE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// What is told of, and of whom.
 #[derive(Clone, Debug)]
@@ -30,7 +32,8 @@ pub struct Setup {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Told {
     from_backup: bool,
-    held: Option<Reason>,
+    /// With the content, for that is what `seedcar accept` wants to be told.
+    held: Option<(Reason, Option<Digest>)>,
 }
 
 /// Tells of changes until the board is closed. What was there when the volume was adopted has been
@@ -52,10 +55,12 @@ pub fn run(setup: &Setup, board: &Board, pulse: &Pulse) {
     }
 }
 
-/// Tells once of what is the case now: for an init container, which ends.
+/// Tells of what is the case now: for an init container, which ends, and starts again until it has
+/// filled the volume. Only the first of them is heard.
 pub fn tell_now(setup: &Setup, board: &Board) {
     let mut told = Some(vec![Told::default(); setup.sources.len()]);
-    let fresh = board.read(|state| news(setup, &mut told, state));
+    let mut fresh = board.read(|state| news(setup, &mut told, state));
+    fresh.iter_mut().for_each(|event| event.again = false);
     if !fresh.is_empty() {
         tell(setup, &fresh);
     }
@@ -94,13 +99,13 @@ fn one(name: &str, source: &Source, before: Told, now: Told) -> Vec<Event> {
     let mut events = Vec::new();
     let mut event = |warning, reason, message: String| {
         let message = format!("source {name}: {message}");
-        events.push(Event { warning, reason, message, at: sys::wall_seconds() });
+        events.push(Event { warning, reason, message, at: sys::wall_seconds(), again: true });
     };
     if now.from_backup && !before.from_backup {
         event(true, "SeededFromBackup", seeded(source));
     }
     if let Some(hold) = source.hold.filter(|_| now.held != before.held) {
-        event(true, "AnswerHeld", held(&hold));
+        event(true, "AnswerHeld", held(&hold, source.published.is_some()));
     }
     let better = before.from_backup || before.held.is_some();
     if better && now == Told::default() {
@@ -110,22 +115,24 @@ fn one(name: &str, source: &Source, before: Told, now: Told) -> Vec<Event> {
 }
 
 fn seeded(source: &Source) -> String {
-    let backup = source.backup.as_ref().map(|b| {
-        let confirmed = jiff::Timestamp::from_second(b.confirmed).unwrap_or_default();
-        format!(" of {} keys, confirmed at {confirmed}", b.keys)
-    });
+    let backup = source
+        .backup
+        .as_ref()
+        .map(|b| format!(" of {} keys, confirmed at {}", b.keys, rfc3339(b.confirmed)));
     let backup = backup.unwrap_or_default();
     format!("Consul gave no answer to use; the application reads the backup{backup}")
 }
 
-fn held(hold: &Hold) -> String {
+fn held(hold: &Hold, has_files: bool) -> String {
     let accept = match hold.digest {
         Some(digest) => format!("; `seedcar accept {}` lets it through", digest.short()),
         None => String::new(),
     };
     let (reason, keys, baseline) = (hold.reason.word(), hold.keys, hold.baseline_keys);
+    let application =
+        if has_files { "keeps reading what it has" } else { "waits for its first configuration" };
     format!(
-        "an answer of Consul is held ({reason}: {keys} keys instead of {baseline}); the application keeps reading what it has{accept}"
+        "an answer of Consul is held ({reason}: {keys} keys instead of {baseline}); the application {application}{accept}"
     )
 }
 
@@ -136,7 +143,7 @@ impl Told {
         let published = source.published.as_ref();
         Self {
             from_backup: published.is_some_and(|p| p.origin == Origin::Backup),
-            held: source.hold.map(|hold| hold.reason),
+            held: source.hold.map(|hold| (hold.reason, hold.digest)),
         }
     }
 }
@@ -192,6 +199,10 @@ mod tests {
         assert_eq!(reasons(&mut told, &state), ["AnswerHeld"]);
         state.sources[0].hold = hold(Reason::Shrunken);
         assert_eq!(reasons(&mut told, &state), ["AnswerHeld"]);
+        let other = Some(Digest::from_bytes([7; 32]));
+        state.sources[0].hold = hold(Reason::Shrunken).map(|h| Hold { digest: other, ..h });
+        assert_eq!(reasons(&mut told, &state), ["AnswerHeld"], "another one to accept");
+        assert!(reasons(&mut told, &state).is_empty());
         state.sources[0].published = published(Origin::Consul);
         assert!(reasons(&mut told, &state).is_empty(), "it is held still");
         state.sources[0].hold = None;
@@ -223,9 +234,14 @@ mod tests {
         let mut told = Some(vec![Told::default()]);
         let event = news(&setup(), &mut told, &state).remove(0);
         let short = Snapshot::empty(3).digest().short().to_string();
-        for part in ["source default: ", "empty: 0 keys instead of 12", "seedcar accept ", &short] {
+        let what = ["source default: ", "empty: 0 keys instead of 12", "waits for its first"];
+        for part in what.into_iter().chain(["seedcar accept ", &short]) {
             assert!(event.message.contains(part), "{}", event.message);
         }
         assert!(event.warning);
+        state.sources[0].published = published(Origin::Backup);
+        let mut told = Some(vec![Told::default()]);
+        let event = news(&setup(), &mut told, &state).remove(1);
+        assert!(event.message.contains("keeps reading what it has"), "{}", event.message);
     }
 }

@@ -16,7 +16,7 @@ use crate::model::keeping::{Duty, Keeping, Published};
 use crate::model::moment::Moment;
 use crate::model::snapshot::Snapshot;
 use crate::store::frame::Header;
-use crate::store::{Access, Error, Identity, Limits, Place, Sound, Store};
+use crate::store::{Access, Error, Identity, Kind, Limits, Place, Sound, Store};
 use crate::supervise::Pulse;
 use crate::sys;
 
@@ -47,7 +47,7 @@ pub struct Found {
     pub best: Option<(Arc<Snapshot>, BackedUp)>,
     /// File names of damaged ones, with the reason.
     pub refused: Vec<(String, String)>,
-    /// Why the volume could not be read.
+    /// Why the volume, or a part of it, could not be read.
     pub error: Option<String>,
 }
 
@@ -135,12 +135,12 @@ fn look_one(store: &Store, identity: &Identity) -> Found {
     match store.newest(identity) {
         Err(error) => Found { error: Some(error.to_string()), ..Found::default() },
         Ok(newest) => Found {
+            error: store.unread().map(|error| error.to_string()),
             refused: newest.refused.iter().map(|r| (r.name.clone(), r.why.to_string())).collect(),
             best: newest.best.map(|backup| {
                 let on_board = backed_up(&backup.name, &backup.header);
                 (Arc::new(backup.snapshot), on_board)
             }),
-            error: None,
         },
     }
 }
@@ -160,7 +160,7 @@ fn log_found(source: &str, found: &Found) {
             event = "backup_unreadable",
             source,
             error,
-            "the backup volume cannot be read"
+            "the backup volume, or a part of it, cannot be read"
         );
     }
 }
@@ -262,7 +262,7 @@ impl Keeper<'_> {
         }
         if let Some(error) = &written.untidy {
             tracing::warn!(event = "backup_untidy", source = name, error_kind = error.kind().word(),
-                %error, "an older backup could not be tidied up; the new one is good");
+                %error, "the backup is good; not all else on the volume is");
         }
         self.show(at, file, header);
         self.keeping[at].written(published.digest, heartbeat);
@@ -293,7 +293,11 @@ impl Keeper<'_> {
     fn failed(&mut self, at: usize, error: &Error) {
         self.store = None;
         let now = sys::now();
-        self.keeping[at].failed(now, fastrand::f64());
+        if self.needs_a_person(error.kind()) {
+            self.keeping[at].refused(now, fastrand::f64());
+        } else {
+            self.keeping[at].failed(now, fastrand::f64());
+        }
         self.count(at, "error");
         let kind = error.kind().word();
         let failure = Failure { kind, text: error.to_string(), at: now };
@@ -301,6 +305,13 @@ impl Keeper<'_> {
             tracing::warn!(event = "backup_failed", source = self.setup.sources[at].0,
                 error_kind = kind, %error, "the backup volume failed; watch and heartbeat go on");
         }
+    }
+
+    /// True of what asking again does not end, where asking again is dear.
+    fn needs_a_person(&self, kind: Kind) -> bool {
+        let is_dear = matches!(self.setup.place, Place::Secrets(_));
+        let needed = matches!(kind, Kind::Full | Kind::Denied | Kind::Missing | Kind::TooLarge);
+        is_dear && needed
     }
 
     fn count(&self, at: usize, result: &str) {

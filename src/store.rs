@@ -5,9 +5,9 @@
 //!   then may older ones go. No file is ever changed.
 //! * A reader believes a file when its checksum, counts and content digest agree; else it says why
 //!   not and takes the next older one. Readers change nothing.
-//! * Files of another [`Identity`] are left alone by everyone.
+//! * Files of another [`Identity`] are left alone by everyone, but for what makes way in full Secrets.
 //!
-//! `frame` states the format, `keep` which backups stay.
+//! `frame` states the format, `keep` which backups stay, `room` which make way.
 
 mod damage;
 mod error;
@@ -17,6 +17,7 @@ pub mod frame;
 mod identity;
 mod keep;
 mod name;
+mod room;
 mod tidy;
 mod volume;
 mod write;
@@ -106,7 +107,8 @@ pub struct Written {
     pub newest: bool,
     /// Files that were refused, and set aside if they were ours and damaged for certain.
     pub refused: Vec<Refused>,
-    /// What went wrong while tidying up. The backup is good all the same.
+    /// What went wrong while tidying up, or why a part of the volume cannot be read. The backup is good
+    /// all the same.
     pub untidy: Option<Error>,
 }
 
@@ -167,6 +169,12 @@ impl Store {
         let opened = self.volume.open_file(name)?;
         let (header, snapshot) = frame::decode(opened.content(), opened.size, self.limits)?;
         Ok(Backup { name: name.to_owned(), header, snapshot })
+    }
+
+    /// Why a part of the volume, such as one of several Secrets, could not be read when it was last
+    /// looked at. What is in it is missing from what this store says.
+    pub fn unread(&self) -> Option<Error> {
+        self.volume.unread()
     }
 
     /// Reads a file from the disk to its end and checks everything.

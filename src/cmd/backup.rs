@@ -50,6 +50,9 @@ fn limits(config: &Config) -> Limits {
 
 fn list(store: &Store, output: Form, out: &mut impl Write) -> io::Result<Exit> {
     let listed = store.list(None).map_err(io::Error::other)?;
+    if let Some(error) = store.unread() {
+        super::complain(format_args!("{error}"));
+    }
     match output {
         Form::Json => {
             let rows: Vec<Value> = listed.iter().map(row).collect();

@@ -9,6 +9,7 @@ mod sources;
 
 use std::path::{Path, PathBuf};
 
+pub use self::read::is_dns_label;
 use self::read::{at_least, between};
 use super::{
     Backup, BackupMode, Config, Guards, Heartbeat, Log, LogFormat, LogLevel, Outcome, Place, Pod,
@@ -94,6 +95,10 @@ impl Checker<'_> {
         if self.typed.one(Id::Backup).is_some() {
             let reason = "is given together with backup-secrets";
             self.clash(Id::Backup, reason, "keep backups in one place, and leave out the other");
+        }
+        if (1..secrets.len()).any(|at| secrets[..at].contains(&secrets[at])) {
+            let reason = "names a Secret twice";
+            self.clash(Id::BackupSecrets, reason, "name each once: it has room once");
         }
         self.speaks_kubernetes(Id::BackupSecrets);
         Place::Secrets(secrets)

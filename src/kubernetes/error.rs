@@ -32,10 +32,16 @@ pub enum Error {
 pub enum Kind {
     /// Not allowed.
     Denied,
+    /// The token is not accepted.
+    Token,
     /// Not there.
     Missing,
     /// It has changed since it was read.
     Conflict,
+    /// The API takes no such object.
+    Invalid,
+    /// This is no pod with a service account.
+    NotInPod,
     /// Anything else.
     Other,
 }
@@ -46,11 +52,19 @@ impl Error {
     /// What kind of error this is.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Refused { status: 401 | 403, .. } => Kind::Denied,
-            Self::Refused { status: 404, .. } | Self::NotInPod(_) => Kind::Missing,
+            Self::Refused { status: 403, .. } => Kind::Denied,
+            Self::Refused { status: 401, .. } => Kind::Token,
+            Self::Refused { status: 404, .. } => Kind::Missing,
             Self::Refused { status: 409, .. } => Kind::Conflict,
-            _ => Kind::Other,
+            Self::Refused { status: 413 | 422, .. } => Kind::Invalid,
+            Self::NotInPod(_) => Kind::NotInPod,
+            Self::Refused { .. } | Self::Unreachable(_) | Self::Malformed(_) => Kind::Other,
         }
+    }
+
+    /// True when it says nothing of other objects of the same kind.
+    pub fn is_of_one_object(&self) -> bool {
+        matches!(self.kind(), Kind::Denied | Kind::Missing)
     }
 
     /// True when asking again may help: nobody answered, or somebody is overloaded.

@@ -30,6 +30,10 @@ pub struct Published {
     pub heartbeat: Option<Moment>,
 }
 
+/// How long Secrets are left alone that took nothing for a reason that only a person ends. Each try
+/// reads all of them, in every pod.
+const LEFT_ALONE: Duration = Duration::from_secs(120);
+
 /// The keeper's state for one source.
 #[derive(Debug)]
 pub struct Keeping {
@@ -105,6 +109,12 @@ impl Keeping {
     /// The volume failed; tried again after a pause that grows to half a minute.
     pub fn failed(&mut self, now: Moment, dice: f64) {
         self.not_before = now + self.backoff.fail(Trouble::Lasting, dice);
+    }
+
+    /// The volume said no, and will until a person does something; tried again after two to four
+    /// minutes.
+    pub fn refused(&mut self, now: Moment, dice: f64) {
+        self.not_before = now + LEFT_ALONE.mul_f64(1.0 + dice);
     }
 
     fn unchanged(&mut self, published: &Published) -> Duty {
@@ -207,5 +217,15 @@ mod tests {
         let until = NOW + Duration::from_secs(1);
         assert_eq!(keeping.duty(Some(&published(2)), NOW), Duty::Idle(Some(until)));
         assert_eq!(keeping.duty(Some(&published(2)), until), Duty::Write);
+    }
+
+    #[test]
+    fn a_volume_that_says_no_is_left_alone_for_minutes_whatever_changes() {
+        let mut keeping = holding(1);
+        keeping.first(digest(2));
+        keeping.refused(NOW, 0.5);
+        let until = NOW + Duration::from_secs(180);
+        assert_eq!(keeping.duty(Some(&published(3)), NOW + DELAY), Duty::Idle(Some(until)));
+        assert_eq!(keeping.duty(Some(&published(3)), until), Duty::Write);
     }
 }

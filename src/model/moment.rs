@@ -22,6 +22,11 @@ use std::time::Duration;
 #[serde(transparent)]
 pub struct Moment(pub u64);
 
+/// Seconds since 1970 as RFC 3339 in UTC.
+pub fn rfc3339(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
+}
+
 impl Moment {
     /// How long after `earlier` this is; zero if it is not after it.
     pub fn since(self, earlier: Moment) -> Duration {

@@ -10,7 +10,7 @@ use super::volume::{self, Volume};
 use crate::board::{Board, Source};
 use crate::model::confirmation::{Confirmation, Mechanism, Origin, Published};
 use crate::model::guard::Hold;
-use crate::model::moment::Moment;
+use crate::model::moment::{Moment, rfc3339};
 use crate::model::reading::Marks;
 use crate::model::snapshot::Digest;
 use crate::sys;
@@ -218,11 +218,6 @@ pub fn adopt(board: &Board, manifest: &Manifest, boot: &str, now: Moment) {
         (state.seeded, state.adopted) = (true, true);
         state.seeded_at.get_or_insert(now);
     });
-}
-
-/// Seconds since 1970 as RFC 3339 in UTC.
-pub fn rfc3339(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
 }
 
 fn write<T: Serialize>(volume: &Volume, name: &str, value: &T) -> bool {

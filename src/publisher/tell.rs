@@ -7,7 +7,7 @@ use super::manifest::{Manifest, Part};
 use super::{Publisher, persist};
 use crate::metrics::Id;
 use crate::model::confirmation::Origin;
-use crate::model::moment::Moment;
+use crate::model::moment::{Moment, rfc3339};
 use crate::model::offer::Content;
 use crate::model::plan::Plan;
 use crate::model::snapshot::{Digest, Snapshot};
@@ -42,13 +42,13 @@ impl Publisher {
                 bytes: snapshot.bytes(),
                 origin,
                 stale,
-                confirmed: persist::rfc3339(date),
+                confirmed: rfc3339(date),
                 confirmed_boottime: when,
                 boot: boot.clone(),
             }
         };
         let sources = contents.iter().enumerate().map(part).collect();
-        let published = persist::rfc3339(sys::wall_seconds());
+        let published = rfc3339(sys::wall_seconds());
         Manifest { schema: 1, generation: name.to_owned(), published, tree, sources }
     }
 

@@ -95,14 +95,32 @@ impl Damage {
     }
 }
 
-/// A deleted file is `ESTALE` on NFS; invalid is what the unpacking says.
+/// A deleted file is `ESTALE` on NFS.
 impl From<io::Error> for Damage {
     fn from(error: io::Error) -> Self {
+        let said = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>());
+        if let Some(said) = said {
+            return *said;
+        }
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::Truncated,
             io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle => Self::Gone,
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Self::Packed,
             other => Self::Unreadable(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_a_file_system_does_not_know_is_no_damage() {
+        let invalid = io::Error::from_raw_os_error(libc::EINVAL);
+        let why = Damage::from(invalid);
+        assert_eq!(why, Damage::Unreadable(io::ErrorKind::InvalidInput));
+        assert!(!why.is_certain());
+        let packed = io::Error::new(io::ErrorKind::InvalidInput, Damage::Packed);
+        assert_eq!(Damage::from(packed), Damage::Packed);
     }
 }

@@ -29,7 +29,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The Kubernetes API refused, or did not answer.
-    #[error("backup in Secrets: {source}; {}", api_advice(source))]
+    #[error("backup in Secrets: {source}{}", api_advice(source))]
     Api {
         /// What it said.
         #[from]
@@ -37,13 +37,14 @@ pub enum Error {
     },
     /// The Secrets are full.
     #[error(
-        "the backup takes {needed} bytes packed, and the {secrets} Secrets have room for {room}: \
-             name one more in backup.secrets, and let the Role allow it"
+        "the backup takes {needed} bytes packed, and the {secrets} Secrets have room for {room} \
+             beside the newest backup of each source: name one more in backup.secrets, and let the \
+             Role allow it, or delete from them what no source writes any more"
     )]
     Crowded {
         /// What the new backup takes.
         needed: usize,
-        /// What is free in all of them together.
+        /// What is free in all of them together, or can be made free.
         room: usize,
         /// How many there are.
         secrets: usize,
@@ -139,8 +140,9 @@ impl Kind {
 
     fn of_api(error: &kubernetes::Error) -> Self {
         match error.kind() {
-            kubernetes::Kind::Denied => Self::Denied,
-            kubernetes::Kind::Missing => Self::Missing,
+            kubernetes::Kind::Denied | kubernetes::Kind::Token => Self::Denied,
+            kubernetes::Kind::Invalid => Self::Denied,
+            kubernetes::Kind::Missing | kubernetes::Kind::NotInPod => Self::Missing,
             kubernetes::Kind::Conflict | kubernetes::Kind::Other => Self::Io,
         }
     }
@@ -171,9 +173,19 @@ fn advice(error: &io::Error) -> &'static str {
 fn api_advice(error: &kubernetes::Error) -> &'static str {
     match error.kind() {
         kubernetes::Kind::Denied => {
-            "let a Role allow get and patch of these Secrets to the pod's service account"
+            "; let a Role allow get and patch of these Secrets to the pod's service account"
         }
-        kubernetes::Kind::Missing => "make the Secret, empty, beforehand: nobody may only by name",
-        kubernetes::Kind::Conflict | kubernetes::Kind::Other => "check the Kubernetes API server",
+        kubernetes::Kind::Token => {
+            "; the token is not this cluster's, or its service account is gone: make the pod anew"
+        }
+        kubernetes::Kind::Missing => {
+            "; make the Secret, empty, beforehand: nobody may only by name"
+        }
+        kubernetes::Kind::Invalid => {
+            "; the Secret must not be immutable and have nothing else in it"
+        }
+        // It says what to do.
+        kubernetes::Kind::NotInPod => "",
+        kubernetes::Kind::Conflict | kubernetes::Kind::Other => "; check the Kubernetes API server",
     }
 }

@@ -8,7 +8,8 @@ use sha2::{Digest as _, Sha256};
 const READABLE_MAX: usize = 40;
 
 /// What a backup is a backup of. Made of configuration only, because it must be known while Consul
-/// is down. Backups of another identity are never used, moved or removed.
+/// is down. Backups of another identity are never used nor moved; and only removed in full Secrets, of
+/// which the newest stays.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     /// The user's own name for the cluster or the source, to keep apart what is otherwise equal.

@@ -1,12 +1,12 @@
 //! What a writer does with the older files of its own identity, once a new one has been read back.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
 use super::keep::keep;
 use super::name::{self, Class};
-use super::{Damage, Error, Header, Identity, Kind, Refused, Sound, Store};
+use super::{Damage, Error, Identity, Kind, Refused, Sound, Store};
 
 /// How long a file must have been at rest before it is called damaged or left over: another replica
 /// may be writing it, a person may be copying it in. Compared with a file made at this moment on the
@@ -32,13 +32,16 @@ impl Store {
     ///
     /// Goes on after an error and returns the first, with the files that were refused.
     pub(super) fn tidy(&self, identity: &Identity, sound: &Sound) -> (Vec<Refused>, Option<Error>) {
-        let mut survey = match self.survey(identity, Some(sound)) {
+        let mut survey = match self.survey(identity, sound) {
             Ok(survey) => survey,
             Err(error) => return (Vec::new(), Some(error)),
         };
         let mut outcome = self.prune(&survey.sound, &sound.name);
         let certain = survey.refused.iter().any(|r| r.why.is_certain());
-        if certain || !survey.temporary.is_empty() {
+        if let Some(unread) = self.unread() {
+            // What looks like the parts of a dead writer may have the others where we cannot read.
+            outcome = outcome.and(Err(unread));
+        } else if certain || !survey.temporary.is_empty() {
             outcome = outcome.and(self.sweep(identity, &mut survey, sound.header.confirmed));
         }
         survey.set_aside.sort();
@@ -64,52 +67,30 @@ impl Store {
         outcome
     }
 
-    /// Makes room for a new backup where the volume is small: what dead writers left and what was set
-    /// aside goes, then the oldest backup that is older than the new one. Never the newest. False when
-    /// there is nothing to remove.
-    pub(super) fn make_room(&self, new: &Header) -> Result<bool, Error> {
-        let mut survey = self.survey(&new.identity, None)?;
-        let litter = |survey: &Survey| {
-            survey.temporary.len() + survey.set_aside.len() + survey.refused.len()
-        };
-        let before = litter(&survey);
-        self.sweep(&new.identity, &mut survey, new.confirmed)?;
-        for name in &survey.set_aside {
-            self.volume.remove(name)?;
-        }
-        // The newest is that of the very list from which the oldest is taken: another replica may add
-        // a newer one at any moment.
-        let oldest = {
-            survey.sound.sort_by(|a, b| a.rank().cmp(&b.rank()));
-            survey.sound.pop();
-            survey.sound.first().filter(|oldest| oldest.header.rank() < new.rank())
-        };
-        if let Some(oldest) = oldest {
-            self.volume.remove(&oldest.name)?;
-        }
-        let evicted = oldest.is_some();
-        Ok(evicted || before > litter(&self.survey(&new.identity, None)?))
+    /// True when a file has not been touched for a while, at `now` by the volume's own time.
+    pub(super) fn is_at_rest(&self, name: &str, now: SystemTime) -> bool {
+        let opened = self.volume.open_file(name);
+        let age = opened.ok().and_then(|o| now.duration_since(o.modified).ok());
+        age.is_some_and(|age| age >= AT_REST)
     }
 
     /// All files of an identity; `known` was just read back and is not read again.
-    fn survey(&self, identity: &Identity, known: Option<&Sound>) -> Result<Survey, Error> {
+    fn survey(&self, identity: &Identity, known: &Sound) -> Result<Survey, Error> {
         let stem = identity.stem();
         let mut survey = Survey::default();
         for name in self.volume.names(|name| name::is_of(name, &stem))? {
             match name::class(&name) {
                 Some(Class::Temporary) => survey.temporary.push(name),
                 Some(Class::Damaged) => survey.set_aside.push(name),
-                Some(Class::Backup) if known.is_none_or(|known| name != known.name) => {
-                    match self.sound(&name) {
-                        Ok(other) if other.header.identity == *identity => survey.sound.push(other),
-                        Ok(_) | Err(Damage::Gone) => {}
-                        Err(why) => survey.refused.push(Refused { name, why }),
-                    }
-                }
+                Some(Class::Backup) if name != known.name => match self.sound(&name) {
+                    Ok(other) if other.header.identity == *identity => survey.sound.push(other),
+                    Ok(_) | Err(Damage::Gone) => {}
+                    Err(why) => survey.refused.push(Refused { name, why }),
+                },
                 Some(Class::Backup) | None => {}
             }
         }
-        survey.sound.extend(known.cloned());
+        survey.sound.push(known.clone());
         Ok(survey)
     }
 
@@ -121,17 +102,12 @@ impl Store {
         confirmed: Timestamp,
     ) -> Result<(), Error> {
         let now = self.volume.now(&name::temporary(&identity.stem()), confirmed)?;
-        let at_rest = |name: &str| {
-            let opened = self.volume.open_file(name);
-            let age = opened.ok().and_then(|o| now.duration_since(o.modified).ok());
-            age.is_some_and(|age| age >= AT_REST)
-        };
         let mut outcome = Ok(());
-        for name in survey.temporary.iter().filter(|name| at_rest(name)) {
+        for name in survey.temporary.iter().filter(|name| self.is_at_rest(name, now)) {
             outcome = outcome.and(self.volume.remove(name));
         }
         for Refused { name, why } in &survey.refused {
-            if why.is_certain() && at_rest(name) {
+            if why.is_certain() && self.is_at_rest(name, now) {
                 let aside = name::damaged(name);
                 match self.volume.rename(name, &aside) {
                     Ok(()) => survey.set_aside.push(aside),

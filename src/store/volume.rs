@@ -117,9 +117,14 @@ impl Volume {
         }
     }
 
-    /// True where room is so small that older backups must make way for a new one.
-    pub(super) fn is_small(&self) -> bool {
-        matches!(self.medium, Medium::Secrets(_))
+    /// The Secrets, where room is so small that older backups must make way for a new one.
+    pub(super) fn as_secrets(&self) -> Option<&Secrets> {
+        if let Medium::Secrets(secrets) = &self.medium { Some(secrets) } else { None }
+    }
+
+    /// Why a part of it could not be read at the last look, while the rest could.
+    pub(super) fn unread(&self) -> Option<Error> {
+        self.as_secrets()?.unread().map(Error::from)
     }
 
     /// The names that are UTF-8 and wanted.
@@ -265,9 +270,24 @@ impl Opened {
     fn reader(&self, buffer: usize) -> io::BufReader<Box<dyn Read + '_>> {
         let raw: Box<dyn Read> = match &self.content {
             Content::File(file) => Box::new(file),
-            Content::Packed(parts) => Box::new(GzDecoder::new(parts.reader())),
+            Content::Packed(parts) => Box::new(Unpacking(GzDecoder::new(parts.reader()))),
         };
         io::BufReader::with_capacity(buffer, raw)
+    }
+}
+
+/// What is wrong with packed bytes, said in our words: a directory's calls have the same kinds of
+/// error and mean something else.
+struct Unpacking<R>(R);
+
+impl<R: Read> Read for Unpacking<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        self.0.read(to).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                io::Error::new(error.kind(), Damage::Packed)
+            }
+            _ => error,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::volume::Op;
-use super::{Access, Damage, Error, Header, Identity, Kind, Snapshot, Sound, Store, Written};
+use super::{Access, Damage, Error, Header, Identity, Snapshot, Sound, Store, Written};
 use super::{frame, name};
 
 /// Content that did not change is written again when the time in its backup is this old, so that a
@@ -13,14 +13,19 @@ const REFRESH: SignedDuration = SignedDuration::from_hours(1);
 /// How often a write is begun anew that another replica was faster with.
 const TRIES: usize = 10;
 
+/// True when a backup makes writing this one needless.
+pub(super) fn stands_for(old: &Header, new: &Header) -> bool {
+    old.digest == new.digest && new.confirmed.duration_since(old.confirmed) < REFRESH
+}
+
 impl Store {
     /// Writes a backup of `snapshot`, which Consul confirmed at `confirmed` by its own clock, and
     /// tidies up. Writes nothing when the newest valid backup has this content and its time is less
     /// than an hour older. `writer` is free text, such as a pod name.
     ///
     /// When this returns `Ok` the content, or newer content from another replica, is in a file that
-    /// was read back and survives a power cut. On an error the older backups are untouched; another
-    /// call starts with another file.
+    /// was read back and survives a power cut. On an error the older backups are untouched, but for
+    /// those in Secrets that had to make way; another call starts with another file.
     pub fn write(
         &self,
         identity: &Identity,
@@ -35,28 +40,25 @@ impl Store {
         self.fits(&header, snapshot)?;
         let mut tries = 1;
         loop {
-            match self.write_once(&header, snapshot) {
-                Err(Error::Overtaken) if tries < TRIES => tries += 1,
-                Err(error) if self.volume.is_small() && error.kind() == Kind::Full => {
-                    if !self.make_room(&header)? {
-                        return Err(error);
-                    }
+            let written = match self.write_once(&header, snapshot) {
+                Err(Error::Crowded { needed, .. }) => {
+                    self.make_room(&header, needed).and(Err(Error::Overtaken))
                 }
+                written => written,
+            };
+            match written {
+                Err(Error::Overtaken) if tries < TRIES => tries += 1,
                 written => return written,
             }
         }
     }
 
     fn write_once(&self, header: &Header, snapshot: &Snapshot) -> Result<Written, Error> {
-        let (identity, confirmed) = (&header.identity, header.confirmed);
+        let identity = &header.identity;
         let found = self.check(identity)?;
         let rank = found.best.as_ref().map(Sound::rank);
         let newest = rank.is_none_or(|(time, index, _)| (time, index) <= header.rank());
-        let fresh = found.best.filter(|b| {
-            b.header.digest == header.digest
-                && confirmed.duration_since(b.header.confirmed) < REFRESH
-        });
-        let (sound, new) = match fresh {
+        let (sound, new) = match found.best.filter(|best| stands_for(&best.header, header)) {
             Some(sound) => (sound, false),
             None => self.add(header.clone(), snapshot)?,
         };

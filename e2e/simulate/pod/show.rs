@@ -142,7 +142,7 @@ fn manifest(content: &Content) -> Manifest {
         bytes: snapshot.bytes(),
         origin: content.origin,
         stale: content.stale,
-        confirmed: seedcar::publisher::persist::rfc3339(content.date),
+        confirmed: seedcar::model::moment::rfc3339(content.date),
         confirmed_boottime: content.marks.sent,
         boot: BOOT.to_owned(),
     };

@@ -179,12 +179,16 @@ pub(super) fn label(typed: &str) -> Result<String, Reason> {
     Ok(typed.to_owned())
 }
 
+/// True of what can stand between the dots of a domain name, in small letters (RFC 1123). Its length is
+/// left to the caller.
+pub fn is_dns_label(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
 /// The name of an object of Kubernetes: a DNS subdomain (RFC 1123), so that it can stand in a URL.
 pub(super) fn object_name(typed: &str) -> Result<String, Reason> {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let inner = typed.bytes().all(|b| plain(b) || matches!(b, b'-' | b'.'));
-    let ends = typed.bytes().next().is_some_and(plain) && typed.bytes().last().is_some_and(plain);
-    if typed.len() > 253 || !inner || !ends {
+    if typed.len() > 253 || !typed.split('.').all(is_dns_label) {
         let hint = "write small letters, digits, '-' and '.', at most 253";
         return Err(Reason::malformed("is no name of a Kubernetes object").hint(hint));
     }

@@ -8,7 +8,7 @@ use super::{
         setting::Id,
         typed::{Given, NamedPrefix},
     },
-    Checker,
+    Checker, is_dns_label,
 };
 use crate::model::key::{Prefix, PrefixRules};
 
@@ -116,12 +116,7 @@ impl Checker<'_> {
 fn check_name(given: &NamedPrefix, before: &[NamedPrefix]) -> Result<String, Reason> {
     let name = given.name.as_deref();
     let name = name.ok_or_else(|| Reason::malformed("has no NAME=").hint(HOW_TO_NAME))?;
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let ends = |b: Option<u8>| b.is_some_and(plain);
-    let sound = ends(name.bytes().next())
-        && ends(name.bytes().last())
-        && name.bytes().all(|b| plain(b) || b == b'-');
-    if !sound || name.len() > NAME_MAX {
+    if !is_dns_label(name) || name.len() > NAME_MAX {
         let reason = Reason::malformed("has a name that no source can have");
         let hint = "a name has 1 to 63 of a-z, 0-9 and '-', and no '-' at either end";
         return Err(reason.hint(hint));

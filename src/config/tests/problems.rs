@@ -208,7 +208,10 @@ fn what_is_not_utf8_is_refused() {
 fn backups_in_two_places_are_refused_and_odd_names_of_secrets() {
     let both = lines(&problems("--prefix a --backup /b --backup-secrets web-0", "", ""));
     assert!(both.contains("backup \"/b\": is given together with backup-secrets"), "{both}");
-    for odd in ["", "Web", "-web", "web/0", "../web", &"x".repeat(254)] {
+    let twice = "--prefix a --backup-secrets a --backup-secrets b --backup-secrets a";
+    let twice = lines(&problems(twice, "", ""));
+    assert!(twice.contains("names a Secret twice"), "{twice}");
+    for odd in ["", "Web", "-web", "web-", "web/0", "../web", "a..b", "a.-b", &"x".repeat(254)] {
         let line = lines(&problems(&format!("--prefix a --backup-secrets={odd}"), "", ""));
         assert!(line.contains("is no name of a Kubernetes object"), "{odd}: {line}");
     }

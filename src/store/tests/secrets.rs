@@ -20,6 +20,8 @@ struct Api {
     asked: Asked,
     /// Answers the next questions, the first of them first.
     refusals: Vec<u16>,
+    /// One of them, and what every question about it is answered with.
+    shut: Option<(usize, u16)>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +49,10 @@ impl Memory {
         std::mem::take(&mut self.0.lock().unwrap().asked)
     }
 
+    fn shut(&self, shut: Option<(usize, u16)>) {
+        self.0.lock().unwrap().shut = shut;
+    }
+
     fn refuse(&self, answers: &[u16]) {
         self.0.lock().unwrap().refusals = answers.to_vec();
     }
@@ -71,7 +77,10 @@ impl Memory {
 }
 
 impl Api {
-    fn answer(&mut self) -> Result<(), kubernetes::Error> {
+    fn answer(&mut self, at: usize) -> Result<(), kubernetes::Error> {
+        if let Some((_, status)) = self.shut.filter(|(shut, _)| *shut == at) {
+            return refused(status);
+        }
         if self.refusals.is_empty() {
             return Ok(());
         }
@@ -94,21 +103,21 @@ impl Shelf for Memory {
     fn version(&self, at: usize) -> Result<String, kubernetes::Error> {
         let mut api = self.0.lock().unwrap();
         api.asked.versions += 1;
-        api.answer()?;
+        api.answer(at)?;
         Ok(api.secrets[at].version.clone())
     }
 
     fn secret(&self, at: usize) -> Result<Secret, kubernetes::Error> {
         let mut api = self.0.lock().unwrap();
         api.asked.secrets += 1;
-        api.answer()?;
+        api.answer(at)?;
         Ok(api.secrets[at].clone())
     }
 
     fn change(&self, at: usize, change: &Change) -> Result<(), kubernetes::Error> {
         let mut api = self.0.lock().unwrap();
         api.asked.changes += 1;
-        api.answer()?;
+        api.answer(at)?;
         let secret = &mut api.secrets[at];
         if change.version.as_ref().is_some_and(|v| *v != secret.version) {
             return refused(409);
@@ -136,7 +145,11 @@ fn noise(seed: u64, length: usize) -> Snapshot {
 }
 
 fn newest(store: &Store) -> Option<Snapshot> {
-    store.newest(&id()).unwrap().best.map(|best| best.snapshot)
+    newest_of(store, &id())
+}
+
+fn newest_of(store: &Store, identity: &Identity) -> Option<Snapshot> {
+    store.newest(identity).unwrap().best.map(|best| best.snapshot)
 }
 
 #[test]
@@ -297,7 +310,7 @@ fn where_room_is_short_the_oldest_goes_and_the_newest_never() {
     assert_eq!(error.kind(), Kind::Full);
     assert!(error.to_string().contains("backup.secrets"), "{error}");
     assert_eq!(newest(&memory.open()), Some(noise(9, size)));
-    // Others' files make no way for ours.
+    // Nothing goes where that would not make room enough.
     let theirs = memory.keys().len();
     let error = store.write(&foreign(), &noise(98, 1_500_000), at(99), "").unwrap_err();
     assert_eq!((error.kind(), memory.keys().len()), (Kind::Full, theirs));
@@ -322,6 +335,9 @@ fn an_api_server_that_says_no_is_a_failing_store() {
     let cases = [
         (403, Kind::Denied, "Role"),
         (404, Kind::Missing, "make the Secret"),
+        (401, Kind::Denied, "make the pod anew"),
+        (422, Kind::Denied, "immutable"),
+        (413, Kind::Denied, "nothing else in it"),
         (500, Kind::Io, "API server"),
     ];
     for (status, kind, advice) in cases {
@@ -330,7 +346,8 @@ fn an_api_server_that_says_no_is_a_failing_store() {
             let memory = Memory::new(1);
             memory.open().write(&id(), &content("old"), at(0), "").unwrap();
             let mut answers = vec![0; before];
-            answers.push(status);
+            // A Secret that was not to be had for its version is asked for itself.
+            answers.extend([status; 2]);
             memory.refuse(&answers);
             let error = memory.open().write(&id(), &content("new"), at(1), "").unwrap_err();
             assert_eq!(error.kind(), kind, "{error}");
@@ -451,4 +468,170 @@ fn a_replica_that_lags_behind_removes_no_newer_backup_to_make_room() {
     let before = memory.keys();
     assert!(store.write(&id(), &noise(9, 600_000), at(1), "").is_err());
     assert_eq!(memory.keys(), before);
+}
+
+#[test]
+fn several_sources_never_starve_each_other() {
+    let memory = Memory::new(2);
+    let store = memory.open();
+    let write = |identity: &Identity, n: u64, length| {
+        store.write(identity, &noise(n, length), at(n as i64), "").unwrap();
+    };
+    for n in 1..7 {
+        write(&id(), n, 300_000);
+    }
+    // The first of them has all the room, and the second one comes, and grows.
+    for n in 7..12 {
+        write(&foreign(), n, 600_000);
+        assert_eq!(newest_of(&store, &foreign()), Some(noise(n, 600_000)));
+        assert_eq!(newest(&store), Some(noise(6, 300_000)), "never the newest of another");
+    }
+    write(&id(), 12, 300_000);
+    assert_eq!(newest(&store), Some(noise(12, 300_000)));
+    assert_eq!(newest_of(&store, &foreign()), Some(noise(11, 600_000)));
+}
+
+#[test]
+fn nothing_makes_way_for_what_has_no_room_all_the_same() {
+    let memory = Memory::new(2);
+    let store = memory.open();
+    for n in 1..4 {
+        store.write(&id(), &noise(n, 500_000), at(n as i64), "").unwrap();
+    }
+    let before = memory.keys();
+    let error = store.write(&id(), &noise(9, 1_600_000), at(9), "").unwrap_err();
+    assert_eq!((error.kind(), memory.keys()), (Kind::Full, before));
+    assert!(error.to_string().contains("room for 1499"), "what can be made free counts: {error}");
+}
+
+/// Something happens just before the n-th question.
+struct Meddling<F> {
+    memory: Memory,
+    asked: AtomicUsize,
+    at: usize,
+    happens: F,
+}
+
+impl<F: Fn(&Memory)> Meddling<F> {
+    fn point(&self) {
+        if self.asked.fetch_add(1, Ordering::Relaxed) == self.at {
+            (self.happens)(&self.memory);
+        }
+    }
+}
+
+impl<F: Fn(&Memory) + Send> Shelf for Meddling<F> {
+    fn count(&self) -> usize {
+        self.memory.count()
+    }
+
+    fn version(&self, at: usize) -> Result<String, kubernetes::Error> {
+        self.point();
+        self.memory.version(at)
+    }
+
+    fn secret(&self, at: usize) -> Result<Secret, kubernetes::Error> {
+        self.point();
+        self.memory.secret(at)
+    }
+
+    fn change(&self, secret: usize, change: &Change) -> Result<(), kubernetes::Error> {
+        self.point();
+        Shelf::change(&self.memory, secret, change)
+    }
+}
+
+/// Two full Secrets, into which a backup is written while something happens at each of the first
+/// questions in turn. `check` has what is there in the end.
+fn write_while<F>(happens: F, check: impl Fn(usize, &[String]))
+where
+    F: Fn(&Memory) + Send + Clone + 'static,
+{
+    for at_question in 0..14 {
+        let memory = Memory::new(2);
+        for n in 1..5 {
+            memory.open().write(&id(), &noise(n, 480_000), at(n as i64), "").unwrap();
+        }
+        let happens = happens.clone();
+        let asked = AtomicUsize::new(0);
+        let shelf = Meddling { memory: memory.clone(), asked, at: at_question, happens };
+        let volume = Volume::secrets(Box::new(shelf));
+        let store = Store { volume, access: Access::Write, limits: WIDE };
+        store.write(&id(), &noise(9, 480_000), at(10), "").unwrap();
+        assert_eq!(newest(&memory.open()), Some(noise(9, 480_000)));
+        let names: Vec<_> = memory.keys().into_iter().map(|(_, name)| name).collect();
+        check(at_question, &names);
+    }
+}
+
+#[test]
+fn replicas_that_make_room_at_once_remove_what_one_would() {
+    let written = |memory: &Memory| {
+        memory.open().write(&id(), &noise(9, 480_000), at(9), "").unwrap();
+    };
+    write_while(written, |at, names| assert_eq!(names.len(), 4, "question {at}: {names:?}"));
+}
+
+#[test]
+fn room_that_somebody_has_made_meanwhile_is_not_made_again() {
+    fn beginning(n: i64) -> String {
+        name::backup(&header(&id(), "", n)).rsplit_once('-').unwrap().0.to_owned()
+    }
+    let freed = |memory: &Memory| {
+        let second = beginning(2);
+        for at in 0..2 {
+            memory.change(at, |data| data.retain(|name, _| !name.starts_with(&second)));
+        }
+    };
+    write_while(freed, |at, names| {
+        // Once it is gone in order to be replaced, it is.
+        let kept = names.iter().any(|name| name.starts_with(&beginning(1)));
+        assert!(kept || at > 6, "question {at}: {names:?}");
+    });
+}
+
+#[test]
+fn a_secret_that_is_not_there_or_not_for_us_is_done_without() {
+    for status in [403, 404] {
+        let memory = Memory::new(3);
+        let (parts, small) = (noise(1, 2_400_000), content("small"));
+        memory.open().write(&id(), &small, at(0), "").unwrap();
+        memory.open().write(&id(), &parts, at(1), "").unwrap();
+        let before = memory.keys();
+        let lost = (0..3).find(|shut| {
+            memory.shut(Some((*shut, status)));
+            newest(&memory.open()) == Some(small.clone())
+        });
+        assert!(lost.is_some(), "what is in the others is found: {before:?}");
+        let store = memory.open();
+        newest(&store);
+        let unread = store.unread().unwrap().to_string();
+        assert!(unread.contains(&status.to_string()), "{unread}");
+        // Written to the others, and said; nothing goes whose other parts may be in that one.
+        let late = at(4 * 3600);
+        let written = store.write(&id(), &content("next"), late, "").unwrap();
+        assert!(written.new);
+        assert_eq!(written.untidy.unwrap().to_string(), unread);
+        let now = memory.keys();
+        assert!(before.iter().all(|key| now.contains(key)), "{before:?} {now:?}");
+        // There is no room in it.
+        let error = store.write(&id(), &noise(5, 900_000), late, "").unwrap_err();
+        assert_eq!(error.kind(), Kind::Full);
+        assert_eq!(memory.keys(), now);
+        memory.shut(None);
+        assert!(newest(&store) == Some(content("next")) && store.unread().is_none());
+        assert!(store.list(None).unwrap().iter().all(|l| matches!(l.state, State::Valid(_))));
+    }
+}
+
+#[test]
+fn a_secret_that_goes_while_it_is_used_is_done_without() {
+    let memory = Memory::new(2);
+    let store = memory.open();
+    store.write(&id(), &content("old"), at(0), "").unwrap();
+    let holds = memory.keys()[0].0;
+    memory.shut(Some((holds, 404)));
+    store.write(&id(), &content("new"), at(1), "").unwrap();
+    assert_eq!(newest(&store), Some(content("new")));
+    assert_ne!(memory.keys().iter().filter(|(at, _)| *at != holds).count(), 0);
 }

@@ -52,10 +52,20 @@ pub(in crate::store) struct Secrets {
 
 struct State {
     shelf: Box<dyn Shelf>,
-    /// Each Secret as it was last read, unless it was changed since.
-    read: Vec<Option<Arc<Secret>>>,
+    read: Vec<Slot>,
     /// Files that have no lasting name yet, packed.
     held: BTreeMap<String, Vec<u8>>,
+}
+
+/// What is known of one Secret.
+#[derive(Clone, Debug)]
+enum Slot {
+    /// Nothing, or nothing any more: it was changed.
+    Unread,
+    /// What it was when it was last read.
+    Read(Arc<Secret>),
+    /// It is not there, or not for us. The others are used without it.
+    Shut(kubernetes::Error),
 }
 
 /// Where a file's parts are.
@@ -100,7 +110,7 @@ impl Shelf for InCluster {
 
 impl Secrets {
     pub(super) fn new(shelf: Box<dyn Shelf>) -> Self {
-        let read = vec![None; shelf.count()];
+        let read = vec![Slot::Unread; shelf.count()];
         Self { state: Mutex::new(State { shelf, read, held: BTreeMap::new() }) }
     }
 
@@ -111,15 +121,29 @@ impl Secrets {
         Ok(state.files().into_keys().filter(|name| wanted(name)).collect())
     }
 
+    pub(in crate::store) fn count(&self) -> usize {
+        self.state().read.len()
+    }
+
+    /// Why one of them could not be read at the last look, when others could: what is in it is
+    /// missing from everything that is said here.
+    pub(super) fn unread(&self) -> Option<kubernetes::Error> {
+        let shut =
+            |slot: &Slot| if let Slot::Shut(error) = slot { Some(error.clone()) } else { None };
+        self.state().read.iter().find_map(shut)
+    }
+
     pub(super) fn open_file(&self, name: &str) -> Result<Opened, Damage> {
         let mut state = self.state();
-        state.read_all().map_err(|error| match error.kind() {
-            Kind::Denied => Damage::Unreadable(io::ErrorKind::PermissionDenied),
-            Kind::Missing => Damage::Unreadable(io::ErrorKind::NotFound),
-            Kind::Conflict | Kind::Other => Damage::Unreadable(io::ErrorKind::TimedOut),
+        state.read_all().map_err(|error| {
+            Damage::Unreadable(match error.kind() {
+                Kind::Denied | Kind::Token => io::ErrorKind::PermissionDenied,
+                Kind::Missing | Kind::NotInPod => io::ErrorKind::NotFound,
+                Kind::Conflict | Kind::Invalid | Kind::Other => io::ErrorKind::TimedOut,
+            })
         })?;
         let placed = state.files().remove(name).ok_or(Damage::Gone)?;
-        let part = |p: Placed| Some((state.read[p.at].clone()?, p.key));
+        let part = |p: Placed| Some((state.read[p.at].secret()?.clone(), p.key));
         let parts = Parts(placed.into_iter().filter_map(part).collect());
         let modified = name::time(name).map_or(UNIX_EPOCH, SystemTime::from);
         Ok(Opened { size: parts.size(), modified, content: Content::Packed(parts) })
@@ -151,6 +175,45 @@ impl Secrets {
         Ok(())
     }
 
+    /// How many of these files, from the first on, are in the way of a new one: with them gone it has
+    /// room. Not even with all of them gone: how much there would be then.
+    pub(in crate::store) fn in_the_way(
+        &self,
+        files: &[String],
+        name: &str,
+        bytes: usize,
+    ) -> Result<usize, usize> {
+        let state = self.state();
+        let all = state.files();
+        let mut taken = state.taken();
+        for at in 0..=files.len() {
+            if place(&free(&taken), name, bytes).is_some() {
+                return Ok(at);
+            }
+            let gone = files.get(at).and_then(|file| all.get(file));
+            for Placed { at, key } in gone.into_iter().flatten() {
+                taken[*at] -= state.read[*at].secret().map_or(0, |secret| size(secret, key));
+            }
+        }
+        Err(free(&taken).iter().sum())
+    }
+
+    /// Removes files, each Secret's at once and only if it still is what it was when it was last
+    /// looked at: two replicas that look at the same moment must not both make room for one file.
+    pub(in crate::store) fn remove_as_seen(&self, files: &[String]) -> Result<(), Error> {
+        let mut state = self.state();
+        let mut all = state.files();
+        let mut going: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for Placed { at, key } in files.iter().filter_map(|name| all.remove(name)).flatten() {
+            going.entry(at).or_default().push(key);
+        }
+        for (at, remove) in going {
+            let version = state.read[at].secret().map(|secret| secret.version.clone());
+            state.change(at, &Change { version, set: Vec::new(), remove })?;
+        }
+        Ok(())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -161,31 +224,52 @@ impl Secrets {
 impl State {
     /// Reads what has changed since it was last read.
     fn look(&mut self) -> Result<(), kubernetes::Error> {
-        for (at, known) in self.read.iter_mut().enumerate() {
-            if let Some(secret) = known
-                && self.shelf.version(at)? != secret.version
-            {
-                *known = None;
+        for (at, slot) in self.read.iter_mut().enumerate() {
+            let is_current = match slot {
+                Slot::Read(secret) => match self.shelf.version(at) {
+                    Ok(version) => version == secret.version,
+                    Err(error) if error.is_of_one_object() => false,
+                    Err(error) => return Err(error),
+                },
+                Slot::Unread | Slot::Shut(_) => false,
+            };
+            if !is_current {
+                *slot = Slot::Unread;
             }
         }
         self.read_all()
     }
 
-    /// Reads what has not been read since we changed it.
+    /// Reads what has not been read since we changed it. An error only when none of them can be.
     fn read_all(&mut self) -> Result<(), kubernetes::Error> {
-        for (at, known) in self.read.iter_mut().enumerate() {
-            if known.is_none() {
-                *known = Some(Arc::new(self.shelf.secret(at)?));
+        for (at, slot) in self.read.iter_mut().enumerate() {
+            if let Slot::Unread = slot {
+                *slot = match self.shelf.secret(at) {
+                    Ok(secret) => Slot::Read(Arc::new(secret)),
+                    Err(error) if error.is_of_one_object() => Slot::Shut(error),
+                    Err(error) => return Err(error),
+                };
             }
         }
-        Ok(())
+        match self.read.first() {
+            Some(Slot::Shut(first)) if self.read.iter().all(|s| s.secret().is_none()) => {
+                Err(first.clone())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How many bytes are in each Secret. One that cannot be read is as good as full.
+    fn taken(&self) -> Vec<usize> {
+        let taken = |secret: &Arc<Secret>| secret.data.keys().map(|key| size(secret, key)).sum();
+        self.read.iter().map(|slot| slot.secret().map_or(ROOM, taken)).collect()
     }
 
     /// All files by name, each with its parts in order.
     fn files(&self) -> BTreeMap<String, Vec<Placed>> {
         let mut found: BTreeMap<(&str, usize), BTreeMap<usize, Placed>> = BTreeMap::new();
-        for (at, secret) in self.read.iter().enumerate() {
-            for key in secret.iter().flat_map(|s| s.data.keys()) {
+        for (at, slot) in self.read.iter().enumerate() {
+            for key in slot.secret().into_iter().flat_map(|s| s.data.keys()) {
                 let (name, part, parts) = split(key);
                 let placed = Placed { at, key: key.clone() };
                 found.entry((name, parts)).or_default().insert(part, placed);
@@ -202,7 +286,7 @@ impl State {
 
     fn add(&mut self, name: &str, packed: &[u8]) -> Result<(), Error> {
         self.read_all()?;
-        let free: Vec<usize> = self.read.iter().flatten().map(|secret| free(secret)).collect();
+        let free = free(&self.taken());
         let Some(pieces) = place(&free, name, packed.len()) else {
             let (needed, room) = (packed.len(), free.iter().sum());
             return Err(Error::Crowded { needed, room, secrets: free.len() });
@@ -214,7 +298,7 @@ impl State {
             let (piece, after) = rest.split_at(length);
             rest = after;
             let key = join(name, part, parts);
-            let version = self.read[at].as_ref().map(|secret| secret.version.clone());
+            let version = self.read[at].secret().map(|secret| secret.version.clone());
             let set = vec![(key.clone(), piece.to_vec())];
             // Also this one: an answer that was lost may have been a yes.
             done.push(Placed { at, key });
@@ -240,7 +324,7 @@ impl State {
         let parts = placed.len();
         for (part, Placed { at, key }) in (1..).zip(placed) {
             self.read_all()?;
-            let bytes = self.read[at].as_ref().and_then(|secret| secret.data.get(&key));
+            let bytes = self.read[at].secret().and_then(|secret| secret.data.get(&key));
             let Some(bytes) = bytes.cloned() else { continue };
             let set = vec![(join(to, part, parts), bytes)];
             self.change(at, &Change { set, remove: vec![key], version: None })?;
@@ -250,11 +334,19 @@ impl State {
 
     /// What was read before says nothing after this, also when it failed: it may have been done.
     fn change(&mut self, at: usize, change: &Change) -> Result<(), Error> {
-        self.read[at] = None;
+        self.read[at] = Slot::Unread;
         self.shelf.change(at, change).map_err(|error| match error.kind() {
             Kind::Conflict => Error::Overtaken,
             _ => error.into(),
         })
+    }
+}
+
+// === impl Slot ===
+
+impl Slot {
+    fn secret(&self) -> Option<&Arc<Secret>> {
+        if let Self::Read(secret) = self { Some(secret) } else { None }
     }
 }
 
@@ -297,10 +389,14 @@ pub(super) fn pack<W: Write>(
     packing.finish()?.into_inner().map_err(io::IntoInnerError::into_error)
 }
 
-/// What may still be put into a Secret.
-fn free(secret: &Secret) -> usize {
-    let used: usize = secret.data.iter().map(|(key, bytes)| key.len() + bytes.len()).sum();
-    ROOM.saturating_sub(used)
+/// What may still be put into each Secret.
+fn free(taken: &[usize]) -> Vec<usize> {
+    taken.iter().map(|taken| ROOM.saturating_sub(*taken)).collect()
+}
+
+/// What one key of a Secret takes.
+fn size(secret: &Secret, key: &str) -> usize {
+    key.len() + secret.data.get(key).map_or(0, Vec::len)
 }
 
 /// Which Secrets take how much of a file: one as a whole if it can, and the one that it fills best;
