@@ -42,7 +42,8 @@ impl Charts {
             copy(&root().join("charts"), &dir.path().join("charts"));
             copy(&root().join("e2e/chart"), &dir.path().join("e2e/chart"));
             let charts = Self { dir };
-            for chart in [charts.path("charts/seedcar-app"), charts.path("e2e/chart/after")] {
+            for chart in ["charts/seedcar-app", "e2e/chart/after", "e2e/chart/several"] {
+                let chart = charts.path(chart);
                 let mut helm = Command::new(helm("HELM_BIN"));
                 let output = helm.args(["dependency", "build"]).arg(&chart).output();
                 let output = output.expect("start helm");

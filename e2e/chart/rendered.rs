@@ -167,6 +167,44 @@ fn the_role_for_secrets_names_them_and_allows_no_more_than_is_done() {
 }
 
 #[test]
+fn each_of_several_workloads_has_what_its_values_ask_for() {
+    for helm in HELMS {
+        let render = |args: &[&str]| {
+            let args = [&["--kube-version", "1.36.0"], args].concat();
+            Charts::shared().template(helm, "e2e/chart/several", &args)
+        };
+        let output = render(&[]);
+        assert!(output.status.success(), "{}", text(&output));
+        let objects = documents(&String::from_utf8(output.stdout).expect("text"));
+        let names = |kind: &str| {
+            let of_kind = objects.iter().filter(|object| object["kind"] == kind);
+            of_kind.map(|o| o["metadata"]["name"].as_str().expect("a name")).collect::<Vec<_>>()
+        };
+        let secrets = ["web-worker-seedcar-backup-0", "web-worker-seedcar-backup-1"];
+        assert_eq!(names("Secret"), secrets);
+        assert_eq!(names("Role"), ["web-worker-seedcar"]);
+        assert_eq!(names("ServiceAccount"), ["web-worker-seedcar"]);
+        let pod = |at: usize| {
+            &objects.iter().filter(|o| o["kind"] == "Deployment").nth(at).expect("one")["spec"]["template"]
+        };
+        assert_eq!(pod(0)["spec"]["serviceAccountName"], "default");
+        assert_eq!(pod(1)["spec"]["serviceAccountName"], "web-worker-seedcar");
+        assert_eq!(pod(0)["metadata"]["labels"]["seedcar/name"], "web-seedcar");
+        assert_eq!(pod(1)["metadata"]["labels"]["seedcar/name"], "web-worker-seedcar");
+        let told = serde_json::to_string(&pod(1)["spec"]["initContainers"]).expect("JSON");
+        assert!(told.contains(&secrets.join(",")), "{told}");
+        // Without a name it has the chart's objects, which are not enough, or are.
+        let output = render(&["--set", "worker.name=null"]);
+        let said = text(&output);
+        assert!(!output.status.success() && said.contains("give the workload a name"), "{said}");
+        assert!(said.contains("backup.type secrets and events.enabled"), "{said}");
+        let shared = "worker.name=null,seedcar.backup.type=secrets,seedcar.events.enabled=true";
+        let output = render(&["--set", shared]);
+        assert!(output.status.success(), "{}", text(&output));
+    }
+}
+
+#[test]
 fn the_role_for_events_lets_a_given_account_make_some_and_read_nothing() {
     let objects = feature("events");
     let of = |kind: &str| objects.iter().find(|o| o["kind"] == kind);

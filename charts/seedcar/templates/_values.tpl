@@ -1,6 +1,7 @@
 {{/*
 What the templates are called with: the root of the chart that uses them, or
-(dict "root" . "values" X) where X wins over .Values.seedcar, for a chart with several workloads.
+(dict "root" . "values" X) where X wins over .Values.seedcar, for a chart with several workloads; with
+"name" N, too, where a workload has objects of its own: what `seedcar.objects` makes has that name then.
 */}}
 {{- define "seedcar.values" -}}
 {{- $root := .root | default . -}}
@@ -9,7 +10,25 @@ What the templates are called with: the root of the chart that uses them, or
 {{- end -}}
 {{- $values := mergeOverwrite (deepCopy $root.Values.seedcar) (deepCopy (.values | default dict)) -}}
 {{- include "seedcar.check" $values -}}
+{{- if and .values (not .name) -}}
+{{- include "seedcar.check.shared" (dict "shared" $root.Values.seedcar "own" $values) -}}
+{{- end -}}
 {{- toYaml $values -}}
+{{- end -}}
+
+{{/* A workload without a name uses the objects of the chart: they must be there. Prints nothing. */}}
+{{- define "seedcar.check.shared" -}}
+{{- $missing := list -}}
+{{- $count := ternary (int .shared.backup.secrets.count) 0 (eq .shared.backup.type "secrets") -}}
+{{- if and .own.enabled (eq .own.backup.type "secrets") (gt (int .own.backup.secrets.count) $count) -}}
+{{- $missing = append $missing "backup.type secrets" -}}
+{{- end -}}
+{{- if and .own.enabled .own.events.enabled (not .shared.events.enabled) -}}
+{{- $missing = append $missing "events.enabled" -}}
+{{- end -}}
+{{- if $missing -}}
+{{- fail (printf "seedcar: the values of one workload ask for %s, which .Values.seedcar does not: give the workload a name, (dict \"root\" . \"values\" X \"name\" \"worker\"), and include seedcar.objects with the same dict, too" (join " and " $missing)) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* What a schema cannot say. Prints nothing. */}}
@@ -98,10 +117,11 @@ alone. */}}
 {{- toYaml $names -}}
 {{- end -}}
 
-{{/* What pods and monitors find each other by. */}}
+{{/* What pods and monitors find each other by, and what all objects are called. */}}
 {{- define "seedcar.name" -}}
 {{- $root := .root | default . -}}
-{{- printf "%s-seedcar" ($root.Release.Name | trunc 55 | trimSuffix "-") -}}
+{{- $workload := without (list $root.Release.Name .name) nil | join "-" -}}
+{{- printf "%s-seedcar" ($workload | trunc 55 | trimSuffix "-") -}}
 {{- end -}}
 
 {{- define "seedcar.image" -}}
