@@ -37,3 +37,24 @@ fn a_person_sees_a_backup_used_an_answer_held_and_recovery_in_the_description_of
     let described = namespace.kubectl(&["describe", "pod", &pod.name]);
     assert!(!described.contains("hello"), "no value is in it: {described}");
 }
+
+#[test]
+fn an_init_container_that_fails_again_and_again_is_told_of_once() {
+    let consul = filled();
+    let namespace = Namespace::new("told-once");
+    let seedcar = json!({
+        "prefix": "nothing",
+        "events": {"enabled": true},
+        "extraEnv": [{"name": "SEEDCAR_SEED_TIMEOUT", "value": "2s"}],
+    });
+    let values = Release::values(&consul, json!({"seedcar": seedcar}));
+    let release = Release::install(&namespace, "web", values);
+    slowly("init has been started twice more", || {
+        release.pods().iter().find(|pod| pod.restarts("seedcar-init") >= 2).map(|_| ())
+    });
+    let events = namespace.get(&["events", "--field-selector", "reason=AnswerHeld"]);
+    let events = events["items"].as_array().expect("a list").clone();
+    assert_eq!(events.len(), 1, "{events:?}");
+    let message = events[0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("the application waits for its first configuration"), "{message}");
+}

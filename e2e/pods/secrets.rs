@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::cluster::{Namespace, filled, is_ours, local_volume, node_process, slowly};
-use super::outage::{heals, rolled_out_from_its_backup, until_backed_up};
+use super::outage::{heals, rolled_out_from_its_backup, started_from_backup, until_backed_up};
 use super::release::Release;
 use super::watcher::{Log, now};
 
@@ -98,6 +98,34 @@ fn a_pod_that_may_not_use_the_secrets_says_so_and_serves_all_the_same() {
     assert!(said.contains("is forbidden") && said.contains("let a Role allow"), "{said}");
     let app = Log::follow(&namespace, &pod.name, "app");
     assert_eq!(app.until("first "), "hello");
+}
+
+#[test]
+fn a_secret_that_somebody_has_deleted_is_done_without() {
+    let consul = filled();
+    let namespace = Namespace::new("one-gone");
+    let more = json!({"seedcar": {"backup": {"type": "secrets"}}});
+    let release = Release::install(&namespace, "web", Release::values(&consul, more));
+    let old = release.until_ready(1).remove(0);
+    until_backed_up(&namespace, &old);
+    let is_empty = |name: &&str| namespace.get(&["secret", name])["data"].is_null();
+    let empty = ["web-seedcar-backup-0", "web-seedcar-backup-1"].into_iter().find(is_empty);
+    namespace.kubectl(&["delete", "secret", empty.expect("one of them holds the backup")]);
+    consul.kill();
+    let pod = release.replaced(&old);
+    let app = started_from_backup(&namespace, &pod);
+    let said = namespace.log(&pod.name, "seedcar-init");
+    assert!(said.contains("backup_unreadable") && said.contains("make the Secret"), "{said}");
+    let before = files(&namespace);
+    heals(&consul, &[app]);
+    slowly("the change is in the one that is left", || {
+        files(&namespace).iter().any(|name| !before.contains(name)).then_some(())
+    });
+    slowly("what is missing is said", || {
+        let log = namespace.log(&pod.name, "seedcar");
+        let line = log.lines().find(|line| line.contains("backup_untidy"))?.to_owned();
+        line.contains("not found").then_some(())
+    });
 }
 
 #[test]
