@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::board::{Board, Failure};
-use crate::config::{BackupMode, Config, Output};
+use crate::config::{BackupMode, Config};
 use crate::consul::Client;
 use crate::consul::wire::Caps;
 use crate::events;
@@ -172,14 +172,11 @@ impl App {
     }
 
     fn publisher_setup(&self) -> publisher::Setup {
-        // One tree, whose layers are all the sources there are; configuration sees to that.
-        let [Output::Tree { layers }] = self.config.outputs.as_slice() else {
-            unreachable!("configuration makes exactly one tree")
-        };
-        let named = layers.iter().map(|at| &self.config.sources[*at]);
+        let named = self.config.sources.iter();
         publisher::Setup {
             path: self.config.volume.clone(),
             sources: named.map(|s| (s.name.clone(), s.prefix.clone())).collect(),
+            outputs: self.config.outputs.clone(),
             pokes: self.watch_pokes.iter().chain(&self.heartbeat_pokes).cloned().collect(),
         }
     }

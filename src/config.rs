@@ -34,6 +34,7 @@ pub use self::{
     typed::{Effective, Flags, Given, Typed},
 };
 use crate::model::key::Prefix;
+use crate::model::output::Output;
 
 /// A commented configuration file with every setting in it.
 pub const SAMPLE: &str = include_str!("config/sample.yaml");
@@ -151,16 +152,6 @@ pub struct Source {
     pub name: String,
     /// The prefix, safe to ask for.
     pub prefix: Prefix,
-}
-
-/// Something that applications see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// One file per key.
-    Tree {
-        /// Indexes into [`Config::sources`]. A later one wins, key by key.
-        layers: Vec<usize>,
-    },
 }
 
 /// The watch.

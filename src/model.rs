@@ -6,6 +6,7 @@
 pub mod confirmation;
 pub mod cursor;
 pub mod follow;
+pub mod format;
 pub mod full_read;
 pub mod guard;
 pub mod health;
@@ -13,6 +14,7 @@ pub mod keeping;
 pub mod key;
 pub mod moment;
 pub mod offer;
+pub mod output;
 pub mod pace;
 pub mod plan;
 pub mod reading;

@@ -29,7 +29,8 @@ use crate::metrics::{Id, Metrics};
 use crate::model::key::Prefix;
 use crate::model::moment::Moment;
 use crate::model::offer::{Content, Offer};
-use crate::model::plan::{Layer, Plan};
+use crate::model::output::Output;
+use crate::model::plan::{Part, Plan};
 use crate::model::snapshot::{Digest, Snapshot};
 use crate::slot::Slots;
 use crate::supervise::Pulse;
@@ -56,8 +57,10 @@ const ACCEPT_POLL: Duration = Duration::from_millis(500);
 pub struct Setup {
     /// The volume's mount point.
     pub path: PathBuf,
-    /// Names and prefixes of the sources, in layer order.
+    /// Names and prefixes of the sources.
     pub sources: Vec<(String, Prefix)>,
+    /// What is made of them.
+    pub outputs: Vec<Output>,
     /// Rung to have everything read again: a person has accepted a held answer, or what an answer was
     /// judged against has changed.
     pub pokes: Vec<Arc<Notify>>,
@@ -179,8 +182,8 @@ impl Publisher {
             for (source, offer) in taken.values {
                 self.take(source, offer);
             }
-            self.learn_current_plan();
             let now = sys::now();
+            self.learn_current_plan(now);
             // An accepted answer that is already here is worth its few milliseconds at the end too.
             if self.pending.is_due(&self.board, now)
                 || taken.closed && self.pending.is_complete(&self.board)
@@ -269,33 +272,32 @@ impl Publisher {
     }
 
     fn plan(&self, snapshots: &[Arc<Snapshot>]) -> Plan {
-        let layers: Vec<Layer<'_>> =
+        let parts: Vec<Part<'_>> =
             self.setup.sources.iter().zip(snapshots).map(|((_, p), s)| (p, &**s)).collect();
-        Plan::make(&layers)
+        Plan::make(&self.setup.outputs, &parts)
     }
 
     /// A generation adopted from another process is known by digest only, until the first read of
     /// the same content tells what its files are: then they can be linked, and the keys that became
-    /// none be named.
-    fn learn_current_plan(&mut self) {
+    /// none be named. Where they are not what this process makes of that content, as after a change
+    /// of the outputs, it is made again.
+    fn learn_current_plan(&mut self, now: Moment) {
         if self.current.as_ref().is_none_or(|c| c.generation.plan.is_some()) {
             return;
         }
         let snapshots: Option<Vec<_>> = self.board.read(|state| {
             state.sources.iter().map(|s| s.published.as_ref()?.snapshot.clone()).collect()
         });
-        let plan = snapshots.map(|snapshots| self.plan(&snapshots));
-        let of_current = |p: &Plan| {
-            let current = self.current.as_ref();
-            current.is_some_and(|c| c.tree == p.tree_digest())
-        };
-        let Some(plan) = plan.filter(of_current) else {
+        let Some(snapshots) = snapshots else { return };
+        let plan = self.plan(&snapshots);
+        let tree = plan.tree_digest();
+        let Some(current) = self.current.as_mut().filter(|current| current.tree == tree) else {
+            tracing::info!(event = "made_again", "what was adopted is not what is configured now");
+            self.make_again(now, false);
             return;
         };
+        current.generation.plan = Some(plan.clone());
         self.report_skipped(&plan);
-        if let Some(current) = &mut self.current {
-            current.generation.plan = Some(plan);
-        }
     }
 
     /// Builds a generation and makes it current. `afresh` links nothing from the one before.

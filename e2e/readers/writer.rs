@@ -61,7 +61,7 @@ fn publish(volume: &Volume, number: u64, previous: Option<&Generation>) -> Gener
     let entry = |name: &&str| Entry::new(&format!("p/{name}"), &value, 0, number, number);
     let entries = NAMES.iter().map(|name| Arc::new(entry(name))).collect();
     let snapshot = Snapshot::new(number, entries).expect("no key twice");
-    let plan = Plan::make(&[(&prefix, &snapshot)]);
+    let plan = Plan::tree(&[(&prefix, &snapshot)]);
     let name = format!("..2026_01_01_00_00_00.{number}-{:x}", fastrand::u64(..));
     let manifest = Manifest {
         schema: 1,

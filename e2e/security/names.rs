@@ -129,7 +129,7 @@ fn the_tree_is_the_models_and_nothing_is_outside() {
     let snapshot = store(&consul, &keys);
     assert_eq!(snapshot.keys(), keys.len(), "Consul took them all");
     let prefix = Prefix::parse("app", PrefixRules::default()).expect("a prefix");
-    let plan = Plan::make(&[(&prefix, &snapshot)]);
+    let plan = Plan::tree(&[(&prefix, &snapshot)]);
     for file in &plan.files {
         tally.check(is_harmless(file.path()), || format!("{:?} would be a file", file.path()));
     }

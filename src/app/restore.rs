@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::App;
-use crate::config::{Config, Output};
+use crate::config::Config;
 use crate::exit::Exit;
 use crate::model::key::{Prefix, PrefixRules};
 use crate::model::offer::{Content, Offer};
+use crate::model::output::Output;
 use crate::publisher::Publisher;
 use crate::seed::Unseeded;
 use crate::store::{Backup, Store};

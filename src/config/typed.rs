@@ -47,8 +47,19 @@ pub(super) struct NamedPrefix {
 pub struct Typed {
     values: BTreeMap<Id, Vec<Given>>,
     pub(super) sources: Vec<NamedPrefix>,
-    /// The layers of the tree, if they were given.
-    pub(super) tree: Option<Vec<Given>>,
+    /// The outputs, if some were given.
+    pub(super) outputs: Option<Vec<TypedOutput>>,
+}
+
+/// An output of the file as typed.
+#[derive(Clone)]
+pub(super) struct TypedOutput {
+    /// Names of sources.
+    pub layers: Option<Vec<Given>>,
+    /// What is said of a single file, by key; `None` of a tree.
+    pub file: Option<BTreeMap<&'static str, Given>>,
+    /// Where it was typed.
+    pub origin: Origin,
 }
 
 /// One line of `config print`.
@@ -137,7 +148,7 @@ impl Typed {
         if self.sources.is_empty() {
             self.sources = lower.sources;
         }
-        self.tree = self.tree.or(lower.tree);
+        self.outputs = self.outputs.or(lower.outputs);
         self
     }
 
@@ -182,12 +193,23 @@ impl Typed {
             value: Some(source.to_string()),
             origin: source.origin.clone(),
         });
-        let layers = self.tree.iter().flatten().map(|layer| Effective {
-            setting: "layer",
-            value: Some(layer.text.clone()),
-            origin: layer.origin.clone(),
-        });
-        sources.chain(layers).collect()
+        sources.chain(self.outputs.iter().flatten().flat_map(TypedOutput::lines)).collect()
+    }
+}
+
+// === impl TypedOutput ===
+
+impl TypedOutput {
+    fn lines(&self) -> impl Iterator<Item = Effective> {
+        let line = |setting, text: &str, origin: &Origin| Effective {
+            setting,
+            value: Some(text.to_owned()),
+            origin: origin.clone(),
+        };
+        let path = self.file.as_ref().map(|file| file.get("path").map_or("", |path| &path.text));
+        let output = line("output", path.unwrap_or("tree"), &self.origin);
+        let layers = self.layers.iter().flatten();
+        std::iter::once(output).chain(layers.map(move |l| line("layer", &l.text, &l.origin)))
     }
 }
 

@@ -81,6 +81,12 @@ pub enum Unsafe {
     Shadowed,
     /// The key ends in `/`, so it is a directory, yet it has a value, which a directory cannot hold.
     MarkerValue,
+    /// A file that is made of all keys has this name, or lies where this directory would.
+    Taken,
+    /// The value is not text that a file of this format can hold.
+    NotText,
+    /// Another key has the same name in a file of this format: `A_B` is made of `a/b` and of `a-b`.
+    SameName,
 }
 
 // === impl Prefix ===
@@ -178,6 +184,9 @@ impl Unsafe {
             Self::TooLong => "too_long",
             Self::Shadowed => "shadowed",
             Self::MarkerValue => "marker_value",
+            Self::Taken => "taken",
+            Self::NotText => "not_text",
+            Self::SameName => "same_name",
         }
     }
 }

@@ -1,29 +1,31 @@
-//! Layers of snapshots in, the files of a generation out.
+//! Snapshots in, the files of a generation out.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::format;
 use super::key::{Place, Prefix, Unsafe};
+use super::output::{Output, Single};
 use super::snapshot::{Digest, Entry, Snapshot};
 
-/// The whole content of one generation's tree, paths relative to the generation.
+/// The whole content of one generation, paths relative to it.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// The files in path order, no path twice.
     pub files: Vec<File>,
     /// Every directory in path order, parents before children.
     pub directories: Vec<Box<str>>,
-    /// The keys that became nothing, and why.
+    /// The keys that became nothing, or are missing from a file, and why.
     pub skipped: Vec<Skipped>,
 }
 
 /// One file. The path is part of the key and is not copied.
 #[derive(Clone, Debug)]
 pub struct File {
-    /// Which layer won, counted from the first.
-    pub layer: usize,
+    /// The source whose key it is; none of a file that is made of several keys.
+    pub source: Option<usize>,
     entry: Arc<Entry>,
     cut: usize,
 }
@@ -31,29 +33,44 @@ pub struct File {
 /// A key that became no file.
 #[derive(Clone, Debug)]
 pub struct Skipped {
-    /// The layer it came from.
-    pub layer: usize,
+    /// The source it came from.
+    pub source: usize,
     /// The entry; its key is named in the status.
     pub entry: Arc<Entry>,
     /// Why.
     pub why: Unsafe,
 }
 
-/// One layer: a source's prefix and its content.
-pub type Layer<'a> = (&'a Prefix, &'a Snapshot);
+/// A source's prefix and its content.
+pub type Part<'a> = (&'a Prefix, &'a Snapshot);
 
 // === impl Plan ===
 
 impl Plan {
-    /// Lays `layers` over each other, first to last: a later layer wins, key by key. Where a file and
-    /// a directory want one path the directory wins, whichever layer either is from, so that the
-    /// outcome does not depend on the order of arrival.
-    pub fn make(layers: &[Layer<'_>]) -> Self {
+    /// Makes all outputs of all sources.
+    ///
+    /// Layers lie over each other, first to last: a later one wins, key by key. Where a file and a
+    /// directory want one path the directory wins, whichever layer either is from, so that the outcome
+    /// does not depend on the order of arrival; but a file that an output asks for by name is there,
+    /// whatever keys want its place.
+    pub fn make(outputs: &[Output], parts: &[Part<'_>]) -> Self {
         let mut sorter = Sorter::default();
-        for (layer, (prefix, snapshot)) in layers.iter().enumerate() {
-            snapshot.entries().iter().for_each(|entry| sorter.place(layer, prefix, entry));
+        for output in outputs {
+            if let Output::File(file) = output {
+                sorter.single(file, parts);
+            }
+        }
+        for output in outputs {
+            if let Output::Tree { layers } = output {
+                sorter.layers(layers, parts);
+            }
         }
         sorter.finish()
+    }
+
+    /// One tree of all sources: what there is where nothing else is asked for.
+    pub fn tree(parts: &[Part<'_>]) -> Self {
+        Self::make(&[Output::Tree { layers: (0..parts.len()).collect() }], parts)
     }
 
     /// SHA-256 over all paths and values: what a walk of the generation on disk must come to.
@@ -140,6 +157,8 @@ impl TreeDigest {
 #[derive(Default)]
 struct Sorter {
     files: Vec<File>,
+    /// The paths of those that outputs make of several keys.
+    made: Vec<Box<str>>,
     markers: Vec<Box<str>>,
     skipped: Vec<Skipped>,
 }
@@ -147,42 +166,86 @@ struct Sorter {
 // === impl Sorter ===
 
 impl Sorter {
-    fn place(&mut self, layer: usize, prefix: &Prefix, entry: &Arc<Entry>) {
+    /// A file of all keys of its layers.
+    fn single(&mut self, file: &Single, parts: &[Part<'_>]) {
+        let mut keys = Self::default();
+        keys.layers(&file.layers, parts);
+        keys.overlay();
+        let named: Vec<_> = keys.files.iter().map(|f| (f.path(), f.value())).collect();
+        let made = format::make(file, &named);
+        for (at, why) in made.left_out {
+            let file = &keys.files[at];
+            self.skip(file.source.expect("a key's"), &file.entry, why);
+        }
+        let entry = Entry::new(&file.path, &made.bytes, 0, 0, 0);
+        self.files.push(File { source: None, entry: Arc::new(entry), cut: 0 });
+        self.made.push(file.path.as_str().into());
+        self.skipped.append(&mut keys.skipped);
+    }
+
+    fn layers(&mut self, layers: &[usize], parts: &[Part<'_>]) {
+        for source in layers {
+            let (prefix, snapshot) = parts[*source];
+            snapshot.entries().iter().for_each(|entry| self.place(*source, prefix, entry));
+        }
+    }
+
+    fn place(&mut self, source: usize, prefix: &Prefix, entry: &Arc<Entry>) {
         match prefix.place(&entry.key) {
+            Place::File(path) if self.is_taken(path) => self.skip(source, entry, Unsafe::Taken),
             Place::File(path) => {
                 let cut = entry.key.len() - path.len();
-                self.files.push(File { layer, entry: entry.clone(), cut });
+                self.files.push(File { source: Some(source), entry: entry.clone(), cut });
+            }
+            Place::Directory(path) if self.is_taken(path) => {
+                self.skip(source, entry, Unsafe::Taken);
             }
             Place::Directory(path) => {
                 if !path.is_empty() {
                     self.markers.push(path.into());
                 }
                 if !entry.value.is_empty() {
-                    self.skip(layer, entry, Unsafe::MarkerValue);
+                    self.skip(source, entry, Unsafe::MarkerValue);
                 }
             }
-            Place::Skipped(why) => self.skip(layer, entry, why),
+            Place::Skipped(why) => self.skip(source, entry, why),
         }
     }
 
-    fn skip(&mut self, layer: usize, entry: &Arc<Entry>, why: Unsafe) {
-        self.skipped.push(Skipped { layer, entry: entry.clone(), why });
+    /// True where an output's file is, or would have to be a directory.
+    fn is_taken(&self, path: &str) -> bool {
+        self.made.iter().any(|made| {
+            path.strip_prefix(&**made).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
     }
 
-    fn finish(mut self) -> Plan {
+    fn skip(&mut self, source: usize, entry: &Arc<Entry>, why: Unsafe) {
+        self.skipped.push(Skipped { source, entry: entry.clone(), why });
+    }
+
+    /// Leaves one file of each path.
+    fn overlay(&mut self) {
         // One layer arrives in path order already; a stable sort then costs one pass.
         self.files.sort_by(|a, b| a.path().cmp(b.path()));
         // Of equal paths the last is from the latest layer.
         self.files.reverse();
         self.files.dedup_by(|a, b| a.path() == b.path());
         self.files.reverse();
+    }
+
+    fn finish(mut self) -> Plan {
+        self.overlay();
         let directories = self.directories();
         let (files, shadowed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.files)
             .into_iter()
             .partition(|f| directories.binary_search_by(|d| (**d).cmp(f.path())).is_err());
         for file in shadowed {
-            self.skip(file.layer, &file.entry, Unsafe::Shadowed);
+            let source = file.source.expect("nothing lies below a file that an output made");
+            self.skip(source, &file.entry, Unsafe::Shadowed);
         }
+        // A key that is missing from several outputs is named once.
+        self.skipped.sort_by(|a, b| (a.source, &a.entry.key).cmp(&(b.source, &b.entry.key)));
+        self.skipped.dedup_by(|a, b| a.source == b.source && a.entry.key == b.entry.key);
         Plan { files, directories, skipped: self.skipped }
     }
 
@@ -214,6 +277,7 @@ fn add_with_parents<'a>(seen: &mut HashSet<&'a str>, mut path: &'a str) {
 mod tests {
     use super::*;
     use crate::model::key::PrefixRules;
+    use crate::model::output::{Format, Shape, Types};
 
     fn prefix(p: &str) -> Prefix {
         Prefix::parse(p, PrefixRules::default()).unwrap()
@@ -232,7 +296,7 @@ mod tests {
     #[test]
     fn keys_become_paths_below_the_prefix() {
         let s = snapshot(&[("p/a", "1"), ("p/d/e/f", "2"), ("p/empty/", ""), ("p/../x", "3")]);
-        let plan = Plan::make(&[(&prefix("p"), &s)]);
+        let plan = Plan::tree(&[(&prefix("p"), &s)]);
         assert_eq!(files(&plan), [("a", "1"), ("d/e/f", "2")]);
         assert_eq!(plan.directories, ["d".into(), "d/e".into(), "empty".into()] as [Box<str>; 3]);
         assert_eq!(plan.top_names(), ["a", "d", "empty"]);
@@ -243,7 +307,7 @@ mod tests {
     fn the_directory_wins_over_the_file() {
         let s =
             snapshot(&[("p/a", "1"), ("p/a-b", "2"), ("p/a/b", "3"), ("p/c", "4"), ("p/c/", "")]);
-        let plan = Plan::make(&[(&prefix("p"), &s)]);
+        let plan = Plan::tree(&[(&prefix("p"), &s)]);
         assert_eq!(files(&plan), [("a-b", "2"), ("a/b", "3")]);
         let why: Vec<_> = plan.skipped.iter().map(|s| (&*s.entry.key, s.why)).collect();
         assert_eq!(why, [("p/a", Unsafe::Shadowed), ("p/c", Unsafe::Shadowed)]);
@@ -251,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_marker_with_a_value_is_a_directory_and_reported() {
-        let plan = Plan::make(&[(&prefix("p"), &snapshot(&[("p/d/", "lost")]))]);
+        let plan = Plan::tree(&[(&prefix("p"), &snapshot(&[("p/d/", "lost")]))]);
         assert_eq!(plan.directories.len(), 1);
         assert_eq!(plan.skipped[0].why, Unsafe::MarkerValue);
     }
@@ -260,15 +324,62 @@ mod tests {
     fn later_layers_win_key_by_key() {
         let base = snapshot(&[("base/a", "1"), ("base/b", "1"), ("base/c", "1")]);
         let app = snapshot(&[("app/b", "2"), ("app/c/d", "2")]);
-        let plan = Plan::make(&[(&prefix("base"), &base), (&prefix("app"), &app)]);
+        let plan = Plan::tree(&[(&prefix("base"), &base), (&prefix("app"), &app)]);
         assert_eq!(files(&plan), [("a", "1"), ("b", "2"), ("c/d", "2")]);
-        assert_eq!(plan.get("b").unwrap().layer, 1);
+        assert_eq!(plan.get("b").unwrap().source, Some(1));
         assert_eq!(plan.skipped.len(), 1, "base/c is shadowed by the later layer's directory");
+    }
+
+    fn json(path: &str, layers: &[usize]) -> Output {
+        let (format, shape, types) = (Format::Json, Shape::Flat, Types::Text);
+        Output::File(Single { path: path.into(), layers: layers.to_vec(), format, shape, types })
+    }
+
+    #[test]
+    fn files_of_all_keys_lie_beside_the_tree() {
+        let base = snapshot(&[("base/a", "1"), ("base/b", "1")]);
+        let app = snapshot(&[("app/b", "2"), ("app/c/d", "2")]);
+        let parts = [(&prefix("base"), &base), (&prefix("app"), &app)];
+        let tree = Output::Tree { layers: vec![1] };
+        let outputs = [json("all.json", &[0, 1]), tree, json("etc/base.json", &[0])];
+        let plan = Plan::make(&outputs, &parts);
+        let all = "{\n  \"a\": \"1\",\n  \"b\": \"2\",\n  \"c/d\": \"2\"\n}\n";
+        let only = "{\n  \"a\": \"1\",\n  \"b\": \"1\"\n}\n";
+        let expected = [("all.json", all), ("b", "2"), ("c/d", "2"), ("etc/base.json", only)];
+        assert_eq!(files(&plan), expected);
+        assert_eq!(plan.top_names(), ["all.json", "b", "c", "etc"]);
+        assert_eq!(plan.get("all.json").unwrap().source, None);
+        assert!(plan.skipped.is_empty());
+    }
+
+    #[test]
+    fn a_file_of_all_keys_keeps_its_place_and_the_keys_in_its_way_are_named() {
+        let keys = [("p/a.json", "1"), ("p/a.json/b", "2"), ("p/a.json/", ""), ("p/a.jsonx", "3")];
+        let s = snapshot(&keys);
+        let prefix = prefix("p");
+        let parts = [(&prefix, &s)];
+        let plan = Plan::make(&[Output::Tree { layers: vec![0] }, json("a.json", &[0])], &parts);
+        let names: Vec<_> = files(&plan).into_iter().map(|(path, _)| path).collect();
+        assert_eq!(names, ["a.json", "a.jsonx"]);
+        assert!(files(&plan)[0].1.contains("\"a.json/b\": \"2\""), "they are in it");
+        let why: Vec<_> = plan.skipped.iter().map(|s| (&*s.entry.key, s.why)).collect();
+        let taken = |key| (key, Unsafe::Taken);
+        assert_eq!(why, [taken("p/a.json"), taken("p/a.json/"), taken("p/a.json/b")]);
+    }
+
+    #[test]
+    fn a_key_that_several_outputs_cannot_hold_is_named_once() {
+        let s = snapshot(&[("p/../x", "1"), ("p/y", "2")]);
+        let prefix = prefix("p");
+        let outputs =
+            [json("a.json", &[0]), json("b.json", &[0]), Output::Tree { layers: vec![0] }];
+        let plan = Plan::make(&outputs, &[(&prefix, &s)]);
+        assert_eq!(plan.skipped.len(), 1, "{:?}", plan.skipped);
     }
 
     #[test]
     fn the_tree_digest_knows_names_from_contents() {
-        let digest = |e: &[(&str, &str)]| Plan::make(&[(&prefix("p"), &snapshot(e))]).tree_digest();
+        let digest = |e: &[(&str, &str)]| Plan::tree(&[(&prefix("p"), &snapshot(e))]).tree_digest();
         assert_eq!(digest(&[("p/a", "1"), ("p/b", "2")]), digest(&[("p/b", "2"), ("p/a", "1")]));
         assert_ne!(digest(&[("p/a", "1"), ("p/b", "2")]), digest(&[("p/a", "2"), ("p/b", "1")]));
         assert_ne!(digest(&[("p/a/", "")]), digest(&[("p/a", "")]));

@@ -99,7 +99,7 @@ impl Publisher {
     pub(super) fn report_skipped(&self, plan: &Plan) {
         self.board.update(|state| {
             for (i, source) in state.sources.iter_mut().enumerate() {
-                let mine = || plan.skipped.iter().filter(|s| s.layer == i);
+                let mine = || plan.skipped.iter().filter(|s| s.source == i);
                 source.skipped_total = mine().count();
                 source.skipped =
                     mine().take(100).map(|s| (s.entry.key.to_string(), s.why)).collect();

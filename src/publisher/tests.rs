@@ -10,6 +10,7 @@ use super::*;
 use crate::model::confirmation::{Mechanism, Origin};
 use crate::model::guard::{Baseline, Hold, Reason};
 use crate::model::key::PrefixRules;
+use crate::model::output::{Format, Shape, Single, Types};
 use crate::model::reading::Marks;
 use crate::model::snapshot::Entry;
 
@@ -27,7 +28,8 @@ impl Rig {
     fn setup(&self) -> Setup {
         let prefix = Prefix::parse("p", PrefixRules::default()).unwrap();
         let sources = vec![("default".to_owned(), prefix)];
-        Setup { path: self.dir.path().to_owned(), sources, pokes: Vec::new() }
+        let outputs = vec![Output::Tree { layers: vec![0] }];
+        Setup { path: self.dir.path().to_owned(), sources, outputs, pokes: Vec::new() }
     }
 
     fn open(&self) -> Publisher {
@@ -339,4 +341,29 @@ fn what_was_judged_against_less_than_is_published_is_asked_for_again() {
             () = std::future::ready(()) => false,
         }
     }));
+}
+
+#[test]
+fn what_was_adopted_is_made_again_where_other_outputs_are_asked_for() {
+    let rig = Rig::new();
+    let entries: &[(&str, &str)] = &[("a", "1")];
+    rig.publish(5, entries);
+    let mut setup = rig.setup();
+    let (shape, types) = (Shape::Nested, Types::Text);
+    let (path, format) = ("app.json".to_owned(), Format::Json);
+    setup.outputs.push(Output::File(Single { path, layers: vec![0], format, shape, types }));
+    let board = Arc::new(Board::new(1));
+    let publisher = Publisher::open(setup, board.clone(), Arc::default()).unwrap();
+    assert_eq!(rig.read("app.json"), None, "nothing is known of the values yet");
+    assert!(board.read(|s| s.seeded), "and what is there is served");
+    let inbox = Inbox::new(1);
+    let again = content(5, entries);
+    board.update(|state| {
+        let published = state.sources[0].published.as_mut().expect("adopted");
+        published.snapshot = Some(again.snapshot.clone());
+    });
+    inbox.slots.close();
+    publisher.run(&inbox, &Pulse::default());
+    assert_eq!(rig.read("app.json").as_deref(), Some("{\n  \"a\": \"1\"\n}\n"));
+    assert_eq!(rig.read("a").as_deref(), Some("1"));
 }

@@ -77,19 +77,28 @@ impl Publisher {
     /// Publishes the same content again, every file written afresh: what a link leads to may be the
     /// very file that was changed.
     fn repair(&mut self) {
-        let now = sys::now();
+        if self.make_again(sys::now(), true) {
+            self.metrics.count(Id::Repairs, &[]);
+            tracing::warn!(event = "repaired", "the published tree had been changed; put back");
+        }
+    }
+
+    /// Publishes the content that there is; true when that went well. `afresh` links nothing.
+    pub(super) fn make_again(&mut self, now: Moment, afresh: bool) -> bool {
         let Some(contents) = self.pending.contents(&self.board) else {
-            return;
+            return false;
         };
         let snapshots: Vec<_> = contents.iter().map(|(snapshot, _)| snapshot.clone()).collect();
         let plan = self.plan(&snapshots);
-        match self.make(plan, &contents, now, true) {
+        match self.make(plan, &contents, now, afresh) {
             Ok(_) => {
-                self.metrics.count(Id::Repairs, &[]);
-                tracing::warn!(event = "repaired", "the published tree had been changed; put back");
                 self.announce(contents, Changes::default(), now);
+                true
             }
-            Err(error) => self.publish_failed(error, now),
+            Err(error) => {
+                self.publish_failed(error, now);
+                false
+            }
         }
     }
 

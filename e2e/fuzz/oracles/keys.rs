@@ -20,11 +20,11 @@ pub fn check(data: &[u8]) {
     let over = layer("over", over);
     alone(&base);
     alone(&over);
-    let plan = Plan::make(&[(&base.0, &base.1), (&over.0, &over.1)]);
+    let plan = Plan::tree(&[(&base.0, &base.1), (&over.0, &over.1)]);
     safe(&plan);
     winners(&plan, &base, &over);
     // What arrives in another order makes the same.
-    let again = Plan::make(&[(&base.0, &reversed(&base.1)), (&over.0, &reversed(&over.1))]);
+    let again = Plan::tree(&[(&base.0, &reversed(&base.1)), (&over.0, &reversed(&over.1))]);
     assert_eq!(plan.tree_digest(), again.tree_digest());
 }
 
@@ -48,7 +48,7 @@ fn reversed(snapshot: &Snapshot) -> Snapshot {
 
 /// The keys of one layer: each is a file of its own, a directory, or named as skipped.
 fn alone((prefix, snapshot): &Layer) {
-    let plan = Plan::make(&[(prefix, snapshot)]);
+    let plan = Plan::tree(&[(prefix, snapshot)]);
     safe(&plan);
     let mut left: BTreeSet<&str> = snapshot.entries().iter().map(|e| &*e.key).collect();
     for file in &plan.files {
@@ -81,7 +81,7 @@ fn winners(plan: &Plan, base: &Layer, over: &Layer) {
     }
     for file in &plan.files {
         assert_eq!(Some(&file.value()), expected.get(file.path()), "{:?}", file.path());
-        assert_eq!(plan.get(file.path()).map(|f| f.layer), Some(file.layer));
+        assert_eq!(plan.get(file.path()).map(|f| f.source), Some(file.source));
     }
 }
 

@@ -1,12 +1,11 @@
-//! Sources, and the outputs made of them.
+//! Sources.
 
 use super::{
     super::{
-        Output, Scope, Source,
-        guess::did_you_mean,
+        Scope, Source,
         problem::{Kind, Problem, Reason},
         setting::Id,
-        typed::{Given, NamedPrefix},
+        typed::NamedPrefix,
     },
     Checker, is_dns_label,
 };
@@ -65,51 +64,6 @@ impl Checker<'_> {
         let hint = reason.hint;
         self.problems.push(Problem { hint, ..problem });
         None
-    }
-
-    pub fn outputs(&mut self) -> Vec<Output> {
-        let names = self.typed.sources.iter().map(|s| s.name.as_deref());
-        let names: Vec<&str> = names.map(Option::unwrap_or_default).collect();
-        let layers = match &self.typed.tree {
-            None => (0..names.len()).collect(),
-            Some(tree) => self.layers(tree, &names),
-        };
-        vec![Output::Tree { layers }]
-    }
-
-    fn layers(&mut self, tree: &[Given], names: &[&str]) -> Vec<usize> {
-        let mut layers = Vec::new();
-        for given in tree {
-            match names.iter().position(|name| *name == given.text) {
-                Some(i) if layers.contains(&i) => {
-                    self.bad_layer(given, Kind::Conflict, "is there twice", None)
-                }
-                Some(i) => layers.push(i),
-                None => {
-                    let hint = did_you_mean(&given.text, names.iter().copied());
-                    self.bad_layer(given, Kind::Unknown, "is the name of no source", hint);
-                }
-            }
-        }
-        for (i, source) in self.typed.sources.iter().enumerate() {
-            if !layers.contains(&i) {
-                self.unused(source);
-            }
-        }
-        layers
-    }
-
-    fn bad_layer(&mut self, given: &Given, kind: Kind, reason: &str, hint: Option<String>) {
-        let problem =
-            Problem::new(kind, "layer", reason).text(&given.text).at(given.origin.clone());
-        self.problems.push(Problem { hint, ..problem });
-    }
-
-    fn unused(&mut self, source: &NamedPrefix) {
-        let problem = Problem::new(Kind::Conflict, "source", "is in no output")
-            .text(&source.text)
-            .at(source.origin.clone());
-        self.problems.push(problem.hint("add its name to the tree's layers, or remove it"));
     }
 }
 

@@ -1,16 +1,20 @@
 //! The shape of the file: which keys may stand where, and what kind of value each takes.
 
+use std::collections::BTreeMap;
+
 use serde_yaml::{Mapping, Value};
 
 use crate::config::{
     guess::did_you_mean,
     problem::{Kind, Origin, Problem},
     setting::{self, Id, Setting, TABLE, Unit},
-    typed::{Given, NamedPrefix, Typed},
+    typed::{Given, NamedPrefix, Typed, TypedOutput},
 };
 
 /// Keys of the file that are no settings of the table.
 const OUTPUTS: &str = "outputs";
+/// What a single file says beside its layers.
+const OF_A_FILE: [&str; 4] = ["path", "format", "shape", "types"];
 
 /// Walks a file and collects what it finds.
 pub(super) struct Reader<'f> {
@@ -115,41 +119,58 @@ impl<'f> Reader<'f> {
     }
 
     fn outputs(&mut self, value: &Value) {
-        let items: Vec<_> = self.list(OUTPUTS, value);
-        if items.len() > 1 {
-            let hint = "write one tree; its layers may be all the sources";
-            self.not_yet("outputs[1]", "a second output is not supported yet", hint);
-        }
-        for (i, item) in items {
+        let mut outputs = Vec::new();
+        for (i, item) in self.list(OUTPUTS, value) {
             let path = format!("{OUTPUTS}[{i}]");
             for (kind, value) in self.fields(&path, item).into_iter().flatten() {
                 let at = join(&path, &kind);
                 match kind.as_str() {
-                    "tree" => self.tree(&at, value),
-                    _ => {
-                        self.not_yet(&at, "this kind of output is not supported yet", "write tree")
-                    }
+                    "tree" => outputs.extend(self.output(&at, value, None)),
+                    "file" => outputs.extend(self.output(&at, value, Some(BTreeMap::new()))),
+                    _ => self.unknown(&at, &["tree", "file"]),
                 }
             }
         }
+        if !outputs.is_empty() {
+            self.typed.outputs = Some(outputs);
+        }
     }
 
-    fn tree(&mut self, path: &str, value: &Value) {
-        for (key, value) in self.fields(path, value).into_iter().flatten() {
+    fn output(
+        &mut self,
+        path: &str,
+        value: &Value,
+        mut file: Option<BTreeMap<&'static str, Given>>,
+    ) -> Option<TypedOutput> {
+        let mut layers = None;
+        for (key, value) in self.fields(path, value)? {
             let at = join(path, &key);
-            if key != "layers" {
-                self.unknown(&at, &["layers"]);
-                continue;
+            let known = OF_A_FILE.into_iter().find(|known| *known == key);
+            match (key.as_str(), &mut file, known) {
+                ("layers", ..) => layers = Some(self.layers(&at, value)),
+                (_, Some(file), Some(known)) => {
+                    let origin = self.at(&at);
+                    let text = self.string(&at, value);
+                    file.extend(text.map(|text| (known, Given { text, origin })));
+                }
+                (_, Some(_), None) => {
+                    self.unknown(&at, &["layers", "path", "format", "shape", "types"])
+                }
+                (_, None, _) => self.unknown(&at, &["layers"]),
             }
-            let mut layers = Vec::new();
-            for (i, item) in self.list(&at, value) {
-                let at = format!("{at}[{i}]");
-                let origin = self.at(&at);
-                let text = self.string(&at, item);
-                layers.extend(text.map(|text| Given { text, origin }));
-            }
-            self.typed.tree = Some(layers);
         }
+        Some(TypedOutput { layers, file, origin: self.at(path) })
+    }
+
+    fn layers(&mut self, path: &str, value: &Value) -> Vec<Given> {
+        let mut layers = Vec::new();
+        for (i, item) in self.list(path, value) {
+            let at = format!("{path}[{i}]");
+            let origin = self.at(&at);
+            let text = self.string(&at, item);
+            layers.extend(text.map(|text| Given { text, origin }));
+        }
+        layers
     }
 
     /// The items of a list, numbered.
@@ -229,11 +250,6 @@ impl<'f> Reader<'f> {
         let known_keys = || format!("here may be {}", known.join(", "));
         problem.hint = did_you_mean(key, known.iter().copied()).or_else(|| Some(known_keys()));
         self.problems.push(problem.at(self.at(path)));
-    }
-
-    fn not_yet(&mut self, path: &str, reason: &str, hint: &str) {
-        let problem = Problem::new(Kind::Unsupported, path, reason);
-        self.problems.push(problem.at(self.at(path)).hint(hint));
     }
 
     fn refuse(&mut self, path: &str, reason: &str, hint: &str) {

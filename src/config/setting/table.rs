@@ -3,7 +3,7 @@
 use super::{Id, Setting, Unit};
 
 /// Every setting, in the order of [`Id`].
-pub static TABLE: [Setting; 42] = [
+pub static TABLE: [Setting; 43] = [
     row(Id::Config, "config", Unit::File, "read settings from this YAML file"),
     row(Id::Volume, "volume", Unit::Dir, "memory-backed volume to keep filled")
         .file("volume")
@@ -18,7 +18,8 @@ pub static TABLE: [Setting; 42] = [
         "Kubernetes Secrets of this namespace that keep backups instead of a directory",
     )
     .repeats()
-    .file("backup.secrets"),
+    .file("backup.secrets")
+    .advanced(),
     row(
         Id::BackupMode,
         "backup-mode",
@@ -55,6 +56,13 @@ pub static TABLE: [Setting; 42] = [
     row(Id::Source, "source", Unit::Source, "Consul prefix to mirror under a name; later ones win")
         .repeats()
         .file("sources"),
+    row(
+        Id::File,
+        "file",
+        Unit::File,
+        "one more file, of all keys, as its ending says (json, yaml, toml, env ...)",
+    )
+    .repeats(),
     switch(Id::ExactPrefix, "exact-prefix", "take prefixes as typed, with no / added").advanced(),
     switch(
         Id::AllowRootPrefix,

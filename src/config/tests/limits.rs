@@ -5,8 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use super::*;
 use crate::config::{
     Address, Backup, BackupMode, BasicAuth, ClientCert, Guards, Heartbeat, Log, LogFormat,
-    LogLevel, Output, Place, Token, Watch,
+    LogLevel, Place, Token, Watch,
 };
+use crate::model::output::{Format, Output, Shape, Single, Types};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -97,6 +98,22 @@ fn sources_keep_their_order_and_names() {
     let sources: Vec<_> = sources.map(|s| (s.name.as_str(), s.prefix.as_str())).collect();
     assert_eq!(sources, [("default", "p"), ("b", "x/b"), ("a", "x/a/")]);
     assert_eq!(config.outputs, [Output::Tree { layers: vec![0, 1, 2] }]);
+}
+
+#[test]
+fn files_are_beside_the_tree_or_what_the_file_says() {
+    let single = |path: &str, format| {
+        let (shape, types) = (Shape::Nested, Types::Text);
+        Output::File(Single { path: path.into(), layers: vec![0], format, shape, types })
+    };
+    let files = [single("a.json", Format::Json), single("etc/b.env", Format::Env)];
+    let tree = Output::Tree { layers: vec![0] };
+    let all = [std::slice::from_ref(&tree), &files].concat();
+    assert_eq!(config("--prefix a --file a.json --file etc/b.env", "", "").outputs, all);
+    assert_eq!(config("--prefix a", "SEEDCAR_FILE=a.json,etc/b.env", "").outputs, all);
+    let only = "outputs: [{file: {path: a.json}}]";
+    assert_eq!(config("--prefix a", "", only).outputs, files[..1]);
+    assert_eq!(config("--prefix a --file etc/b.env", "", only).outputs, files);
 }
 
 #[test]

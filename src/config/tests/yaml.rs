@@ -1,7 +1,8 @@
 //! The file: its shape, its mistakes, its sample.
 
 use super::*;
-use crate::config::{Output, SAMPLE, Setting, TABLE, Unit};
+use crate::config::{SAMPLE, Setting, TABLE, Unit};
+use crate::model::output::{Format, Output, Shape, Single, Types};
 
 const SOURCES: &str = "sources: [{name: a, prefix: x/a}, {name: b, prefix: x/b}]\n";
 
@@ -10,6 +11,19 @@ fn layers_choose_the_order() {
     let layers = |file: &str| config("", "", &format!("{SOURCES}{file}")).outputs;
     assert_eq!(layers(""), [Output::Tree { layers: vec![0, 1] }]);
     assert_eq!(layers("outputs: [{tree: {}}]"), [Output::Tree { layers: vec![0, 1] }]);
+    assert_eq!(layers("outputs: []"), [Output::Tree { layers: vec![0, 1] }]);
+    let single = Single {
+        path: "etc/app".into(),
+        layers: vec![1, 0],
+        format: Format::Toml,
+        shape: Shape::Flat,
+        types: Types::Auto,
+    };
+    let said = "{path: etc/app, layers: [b, a], format: toml, shape: flat, types: auto}";
+    assert_eq!(layers(&format!("outputs: [{{file: {said}}}]")), [Output::File(single.clone())]);
+    let tree = Output::Tree { layers: vec![0] };
+    let both = format!("outputs: [{{tree: {{layers: [a]}}}}, {{file: {said}}}]");
+    assert_eq!(layers(&both), [tree, Output::File(single)]);
     assert_eq!(
         layers("outputs: [{tree: {layers: [b, a]}}]"),
         [Output::Tree { layers: vec![1, 0] }]
@@ -103,13 +117,53 @@ fn a_file_of_the_wrong_shape_says_where() {
         ),
         (
             "outputs: [{tree: {}}, {tree: {}}]",
-            Unsupported,
-            "outputs[1]: a second output is not supported yet (seedcar.yaml: outputs[1], line 2); write one tree; its layers may be all the sources",
+            Conflict,
+            "output: is a second tree (seedcar.yaml: outputs[1].tree, line 2); write one tree; its layers may be all the sources",
         ),
         (
             "outputs: [{json: {}}]",
-            Unsupported,
-            "outputs[0].json: this kind of output is not supported yet (seedcar.yaml: outputs[0].json, line 2); write tree",
+            Unknown,
+            "outputs[0].json: is not a key of this file (seedcar.yaml: outputs[0].json, line 2); here may be tree, file",
+        ),
+        (
+            "outputs: [{file: {}}]",
+            Missing,
+            "output: has no path (seedcar.yaml: outputs[0].file, line 2); write the file's name, as in path: app.json",
+        ),
+        (
+            "outputs: [{file: {path: app.ini}}]",
+            Malformed,
+            "output \"app.ini\": has no ending that says how it is written (seedcar.yaml: outputs[0].file.path, line 2); end it in .json, .yaml, .toml, .properties, .env or .sh, or write its format in the file's outputs",
+        ),
+        (
+            "outputs: [{file: {path: app, format: xml}}]",
+            Malformed,
+            "format \"xml\": is none of the words for it (seedcar.yaml: outputs[0].file.format, line 2); write one of json, yaml, toml, properties, env, shell",
+        ),
+        (
+            "outputs: [{file: {path: ../a.json}}]",
+            Malformed,
+            "output \"../a.json\": is no path that a file can have (seedcar.yaml: outputs[0].file.path, line 2); write a path below live/, without '..', as in etc/app.json",
+        ),
+        (
+            "outputs: [{file: {path: a.env, shape: nested}}]",
+            Conflict,
+            "output \"nested\": is nothing that env has (seedcar.yaml: outputs[0].file.shape, line 2); leave it out",
+        ),
+        (
+            "outputs: [{file: {path: a.json, types: strict}}]",
+            Malformed,
+            "types \"strict\": is none of the words for it (seedcar.yaml: outputs[0].file.types, line 2); write one of text, auto",
+        ),
+        (
+            "outputs: [{file: {path: a.json, mode: 7}}]",
+            Unknown,
+            "outputs[0].file.mode: is not a key of this file (seedcar.yaml: outputs[0].file.mode, line 2); here may be layers, path, format, shape, types",
+        ),
+        (
+            "outputs: [{file: {path: etc, format: json}}, {file: {path: etc/a.json}}]",
+            Conflict,
+            "output \"etc/a.json\": lies where another file of the outputs is; give it another path",
         ),
         (
             "outputs: [{tree: {layout: plain}}]",
@@ -201,9 +255,9 @@ fn the_sample_with_everything_on_is_valid_whole_and_at_its_defaults() {
     if let Err(problems) = &outcome.config {
         panic!("{}", lines(problems));
     }
-    // Sources have a form of their own, and of Secrets the default is none.
+    // Sources and files have a form of their own, and of Secrets the default is none.
     assert!(SAMPLE.contains("\n#  secrets: []"));
-    let plain = |row: &&Setting| !["source", "backup-secrets"].contains(&row.name);
+    let plain = |row: &&Setting| !["source", "file", "backup-secrets"].contains(&row.name);
     for row in TABLE.iter().filter(|row| row.file.is_some()).filter(plain) {
         let [line] = &printed(row.name, &outcome)[..] else {
             panic!("{}", row.name);

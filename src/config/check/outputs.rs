@@ -1,0 +1,189 @@
+//! What is made of the sources.
+
+use super::{
+    super::{
+        guess::did_you_mean,
+        problem::{Kind, Problem, Reason},
+        setting::Id,
+        typed::{Given, NamedPrefix, TypedOutput},
+    },
+    Checker,
+};
+use crate::model::key::{Place, Prefix, PrefixRules};
+use crate::model::output::{Format, Output, Shape, Single, Types};
+
+impl Checker<'_> {
+    /// One tree of all sources, unless something else is asked for; and the files of the flags.
+    pub fn outputs(&mut self) -> Vec<Output> {
+        let typed = self.typed.outputs.as_deref();
+        let before = self.problems.len();
+        let mut outputs = match typed {
+            None => vec![Output::Tree { layers: self.all_layers() }],
+            Some(typed) => typed.iter().filter_map(|output| self.output(output)).collect(),
+        };
+        for given in self.typed.all(Id::File) {
+            outputs.extend(self.named_file(given).map(Output::File));
+        }
+        self.one_tree(typed.unwrap_or_default());
+        self.apart(&outputs);
+        if self.problems.len() == before {
+            // One mistake, one problem.
+            self.all_used(&outputs);
+        }
+        outputs
+    }
+
+    fn all_layers(&self) -> Vec<usize> {
+        (0..self.typed.sources.len()).collect()
+    }
+
+    fn output(&mut self, typed: &TypedOutput) -> Option<Output> {
+        let layers = match &typed.layers {
+            None => self.all_layers(),
+            Some(given) => self.layers(given),
+        };
+        let Some(said) = &typed.file else { return Some(Output::Tree { layers }) };
+        let Some(path) = said.get("path") else {
+            let problem = Problem::new(Kind::Missing, "output", "has no path");
+            let hint = "write the file's name, as in path: app.json";
+            self.problems.push(problem.at(typed.origin.clone()).hint(hint));
+            return None;
+        };
+        let format = match said.get("format") {
+            None => self.format_of(path),
+            Some(given) => self.chosen(given, "format", &Format::ALL.map(|f| (f.word(), f))),
+        };
+        let shapes = [("nested", Shape::Nested), ("flat", Shape::Flat)];
+        let shape = said.get("shape").map(|given| (given, self.chosen(given, "shape", &shapes)));
+        let words = [("text", Types::Text), ("auto", Types::Auto)];
+        let types = said.get("types").map(|given| (given, self.chosen(given, "types", &words)));
+        let checked = self.path_of(path);
+        let format = format?;
+        let nested =
+            shape.filter(|(_, shape)| *shape == Some(Shape::Nested)).map(|(given, _)| given);
+        let auto = types.filter(|(_, types)| *types == Some(Types::Auto)).map(|(given, _)| given);
+        for given in nested.into_iter().chain(auto).filter(|_| !format.is_structured()) {
+            let reason = format!("is nothing that {} has", format.word());
+            let problem = Problem::new(Kind::Conflict, "output", reason).text(&given.text);
+            self.problems.push(problem.at(given.origin.clone()).hint("leave it out"));
+        }
+        Some(Output::File(Single {
+            path: checked?,
+            layers,
+            format,
+            shape: shape.map_or(Some(Shape::Nested), |(_, shape)| shape)?,
+            types: types.map_or(Some(Types::Text), |(_, types)| types)?,
+        }))
+    }
+
+    fn named_file(&mut self, given: &Given) -> Option<Single> {
+        let (path, format) = (self.path_of(given), self.format_of(given));
+        let layers = self.all_layers();
+        let (shape, types) = (Shape::Nested, Types::Text);
+        Some(Single { path: path?, layers, format: format?, shape, types })
+    }
+
+    fn format_of(&mut self, path: &Given) -> Option<Format> {
+        let format = Format::of_name(&path.text);
+        if format.is_none() {
+            let hint = "end it in .json, .yaml, .toml, .properties, .env or .sh, or write its format in \
+                        the file's outputs";
+            self.bad_file(path, "has no ending that says how it is written", hint);
+        }
+        format
+    }
+
+    /// As safe as a key's path must be.
+    fn path_of(&mut self, given: &Given) -> Option<String> {
+        let root = Prefix::parse("", PrefixRules { exact: true, allow_root: true });
+        match root.expect("allowed").place(&given.text) {
+            Place::File(path) => Some(path.to_owned()),
+            Place::Directory(_) | Place::Skipped(_) => {
+                let hint = "write a path below live/, without '..', as in etc/app.json";
+                self.bad_file(given, "is no path that a file can have", hint);
+                None
+            }
+        }
+    }
+
+    fn chosen<T: Copy>(&mut self, given: &Given, key: &str, words: &[(&str, T)]) -> Option<T> {
+        let found = words.iter().find(|(word, _)| *word == given.text);
+        if found.is_none() {
+            let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            let problem = Problem::new(Kind::Malformed, key, "is none of the words for it");
+            let problem = problem.text(&given.text).at(given.origin.clone());
+            self.problems.push(problem.hint(format!("write one of {}", known.join(", "))));
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    fn layers(&mut self, given: &[Given]) -> Vec<usize> {
+        let names = self.typed.sources.iter().map(|s| s.name.as_deref());
+        let names: Vec<&str> = names.map(Option::unwrap_or_default).collect();
+        let mut layers = Vec::new();
+        for given in given {
+            match names.iter().position(|name| *name == given.text) {
+                Some(i) if layers.contains(&i) => {
+                    self.bad_layer(given, Kind::Conflict, "is there twice", None);
+                }
+                Some(i) => layers.push(i),
+                None => {
+                    let hint = did_you_mean(&given.text, names.iter().copied());
+                    self.bad_layer(given, Kind::Unknown, "is the name of no source", hint);
+                }
+            }
+        }
+        layers
+    }
+
+    fn one_tree(&mut self, typed: &[TypedOutput]) {
+        for second in typed.iter().filter(|output| output.file.is_none()).skip(1) {
+            let problem = Problem::new(Kind::Conflict, "output", "is a second tree");
+            let hint = "write one tree; its layers may be all the sources";
+            self.problems.push(problem.at(second.origin.clone()).hint(hint));
+        }
+    }
+
+    /// No file is where another one is, or where another one needs a directory.
+    fn apart(&mut self, outputs: &[Output]) {
+        let mut paths: Vec<&str> = Vec::new();
+        for output in outputs {
+            let Output::File(file) = output else { continue };
+            let below = |path: &str, other: &str| {
+                path.strip_prefix(other)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            if paths.iter().any(|path| below(path, &file.path) || below(&file.path, path)) {
+                let reason = "lies where another file of the outputs is";
+                let problem = Problem::new(Kind::Conflict, "output", reason).text(&file.path);
+                self.problems.push(problem.hint("give it another path"));
+            }
+            paths.push(&file.path);
+        }
+    }
+
+    fn all_used(&mut self, outputs: &[Output]) {
+        let sources: &[NamedPrefix] = &self.typed.sources;
+        for (i, source) in sources.iter().enumerate() {
+            if outputs.iter().all(|output| !output.layers().contains(&i)) {
+                let problem = Problem::new(Kind::Conflict, "source", "is in no output")
+                    .text(&source.text)
+                    .at(source.origin.clone());
+                self.problems.push(problem.hint("add its name to the tree's layers, or remove it"));
+            }
+        }
+    }
+
+    fn bad_file(&mut self, given: &Given, reason: &str, hint: &str) {
+        let reason = Reason::malformed(reason);
+        let problem = Problem::new(reason.kind, "output", reason.text);
+        let problem = problem.text(&given.text).at(given.origin.clone());
+        self.problems.push(problem.hint(hint));
+    }
+
+    fn bad_layer(&mut self, given: &Given, kind: Kind, reason: &str, hint: Option<String>) {
+        let problem =
+            Problem::new(kind, "layer", reason).text(&given.text).at(given.origin.clone());
+        self.problems.push(Problem { hint, ..problem });
+    }
+}
