@@ -5,6 +5,7 @@ mod assignments;
 mod properties;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::{Serialize, Serializer};
 
@@ -76,11 +77,10 @@ fn lines(format: Format, texts: Vec<Text<'_>>, left_out: &mut Vec<(usize, Unsafe
             left_out.push((at, Unsafe::NotText));
             continue;
         }
-        // The first in order keeps the name.
-        if names.contains_key(&name) {
-            left_out.push((at, Unsafe::SameName));
-        } else {
-            names.insert(name, value);
+        match names.entry(name) {
+            Entry::Vacant(free) => drop(free.insert(value)),
+            // The first in order keeps the name.
+            Entry::Occupied(_) => left_out.push((at, Unsafe::SameName)),
         }
     }
     let mut text = String::new();

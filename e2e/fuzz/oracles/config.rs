@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use seedcar::config::{Config, Env, Flags, Outcome, Output, Scope, load};
+use seedcar::config::{Config, Env, Flags, Outcome, Scope, load};
 use seedcar::model::key::{Prefix, PrefixRules};
 use tempfile::NamedTempFile;
 
@@ -62,10 +62,16 @@ fn sound(config: &Config, scope: Scope) {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), config.sources.len(), "two sources of one name");
-    let [Output::Tree { layers }] = &config.outputs[..] else { panic!("not one tree") };
-    let mut all = layers.clone();
-    all.sort_unstable();
-    assert!(all.into_iter().eq(0..config.sources.len()), "not each source once: {layers:?}");
+    let mut used = Vec::new();
+    for output in &config.outputs {
+        let mut layers = output.layers().to_vec();
+        layers.sort_unstable();
+        assert!(layers.windows(2).all(|two| two[0] < two[1]), "a layer twice: {layers:?}");
+        used.extend(layers);
+    }
+    used.sort_unstable();
+    used.dedup();
+    assert!(used.into_iter().eq(0..config.sources.len()), "a source in no output, or no source");
     assert!(config.watch.is_some() || config.heartbeat.is_some());
     let (second, longest) = (Duration::from_secs(1), Duration::from_secs(600));
     assert!(config.watch.is_none_or(|w| (second..=longest).contains(&w.wait)));
