@@ -135,6 +135,18 @@ pub const PROOFS: &[Proof] = &[
         mutants: &["secrets-one-missing-is-all-missing"],
     },
     Proof {
+        promise: "P4",
+        test: "store::tests::secrets::a_secret_that_takes_no_change_is_done_without",
+        shows: "one of several Secrets may be read and not changed: written to the others, and said",
+        mutants: &["secrets-one-fixed-is-all-fixed"],
+    },
+    Proof {
+        promise: "P14",
+        test: "store::tests::secrets::a_backup_that_cannot_be_read_back_stays_for_the_next_try",
+        shows: "an API server that falls silent after a write: what another may count on stays",
+        mutants: &["secrets-lost-answer-is-taken-back"],
+    },
+    Proof {
         promise: "P5",
         test: "store::tests::secrets::a_kill_at_any_step_leaves_the_old_or_the_new_state_and_the_next_run_works",
         shows: "a writer to Secrets killed before and after each answer of the API",

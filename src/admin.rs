@@ -37,7 +37,8 @@ pub struct Admin {
 /// descriptor left for it.
 pub struct Port {
     listener: TcpListener,
-    runtime: Runtime,
+    /// Until it is dropped.
+    runtime: Option<Runtime>,
 }
 
 // === impl Port ===
@@ -67,7 +68,7 @@ impl Port {
             TcpListener::from_std(bound)?
         };
         reserve::hold_back();
-        Ok(Self { listener, runtime })
+        Ok(Self { listener, runtime: Some(runtime) })
     }
 
     /// The address that was really bound.
@@ -78,12 +79,22 @@ impl Port {
     /// Serves until told to stop.
     pub fn serve(&self, admin: &Admin, drain: &Drain) {
         let serving = connections::serve(&self.listener, admin.clone().routes());
-        self.runtime.block_on(async {
+        self.runtime.as_ref().expect("until it is dropped").block_on(async {
             tokio::select! {
                 () = serving => {}
                 () = drain.wait() => {}
             }
         });
+    }
+}
+
+/// A start that fails drops it where another runtime is at work, and a runtime that waited there for its
+/// own threads would panic instead of letting the reason be said.
+impl Drop for Port {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -141,4 +152,17 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 fn verdict(good: bool, text: String) -> Response {
     let code = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, text + "\n").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_was_never_served_is_dropped_anywhere() {
+        let dropped = crate::supervise::on_runtime(async {
+            drop(Port::bind((Ipv4Addr::LOCALHOST, 0).into(), false).unwrap());
+        });
+        dropped.unwrap();
+    }
 }

@@ -50,6 +50,8 @@ pub fn run(setup: &Setup, board: &Board, pulse: &Pulse) {
             while sys::now() < until && !board.read(|state| state.closed) {
                 seen = board.wait(seen, until.since(sys::now()));
             }
+            // What came meanwhile has been waited for already.
+            continue;
         }
         seen = board.wait(seen, IDLE);
     }
@@ -78,9 +80,9 @@ fn post(pod: &Pod, events: &[Event]) -> Result<(), Error> {
     events.iter().try_for_each(|event| api.post_event(pod, event))
 }
 
-/// What has changed since it was told. Nothing before there is something to compare with.
+/// What has changed since it was told. Nothing before it is known whether something was adopted.
 fn news(setup: &Setup, told: &mut Option<Vec<Told>>, state: &State) -> Vec<Event> {
-    if told.is_none() && !state.seeded {
+    if told.is_none() && !state.opened {
         return Vec::new();
     }
     // Everything is told of what this process filled, nothing of what it adopted.
@@ -190,7 +192,12 @@ mod tests {
     fn each_change_is_told_once() {
         let mut state = State { sources: vec![Source::default()], ..State::default() };
         let mut told = None;
-        assert!(reasons(&mut told, &state).is_empty(), "nothing is seeded yet");
+        state.sources[0].hold = hold(Reason::Empty);
+        assert!(reasons(&mut told, &state).is_empty(), "something may be there");
+        state.opened = true;
+        assert_eq!(reasons(&mut told, &state), ["AnswerHeld"], "also before there are files");
+        state.sources[0].hold = None;
+        assert_eq!(reasons(&mut told, &state), ["Recovered"]);
         state.seeded = true;
         state.sources[0].published = published(Origin::Backup);
         assert_eq!(reasons(&mut told, &state), ["SeededFromBackup"]);
@@ -214,6 +221,7 @@ mod tests {
     fn what_was_adopted_has_been_told_and_its_end_has_not() {
         let mut state = State {
             sources: vec![Source::default()],
+            opened: true,
             seeded: true,
             adopted: true,
             ..State::default()

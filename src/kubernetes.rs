@@ -53,7 +53,7 @@ impl Api {
     /// Errors when one of them is missing; asks nothing yet.
     pub fn in_cluster() -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Error::NotInPod(error.to_string()))?;
+        let runtime = runtime.map_err(|error| Error::Unreachable(error.to_string()))?;
         let transport = {
             let _entered = runtime.enter();
             Transport::in_cluster()?

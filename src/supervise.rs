@@ -93,7 +93,7 @@ pub fn on_runtime<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
 
 /// The same until the process is told to stop. Where nothing is left for a runtime, such as a
 /// descriptor, it is tried again: a mechanism that gave up at the start would be missing for ever.
-pub fn until_drained(drain: &Drain, work: impl Future<Output = ()>) {
+pub fn until_drained(drain: &Drain, pulse: &Pulse, work: impl Future<Output = ()>) {
     let mut backoff = Backoff::default();
     let runtime = loop {
         match runtime() {
@@ -101,7 +101,9 @@ pub fn until_drained(drain: &Drain, work: impl Future<Output = ()>) {
             Err(_) if drain.started() => return,
             Err(error) => {
                 tracing::error!(event = "no_runtime", %error, "cannot start a runtime; trying again");
-                std::thread::sleep(backoff.fail(Trouble::Passing, fastrand::f64()));
+                let pause = backoff.fail(Trouble::Passing, fastrand::f64());
+                pulse.tick(pause + Duration::from_secs(60));
+                std::thread::sleep(pause);
             }
         }
     };

@@ -201,6 +201,19 @@ fn each_of_several_workloads_has_what_its_values_ask_for() {
         let shared = "worker.name=null,seedcar.backup.type=secrets,seedcar.events.enabled=true";
         let output = render(&["--set", shared]);
         assert!(output.status.success(), "{}", text(&output));
+        for (more, words) in [
+            ("worker.seedcar.backup.secrets.count=5", "backup.secrets.count 5"),
+            ("seedcar.backup.mode=read,worker.seedcar.backup.mode=write", "backup.mode write"),
+            ("worker.seedcar.serviceAccount.name=mine", "serviceAccount.name mine"),
+            ("seedcar.enabled=false,worker.seedcar.enabled=true", "backup.type secrets"),
+        ] {
+            let output = render(&["--set", shared, "--set", more]);
+            let said = text(&output);
+            assert!(!output.status.success() && said.contains(words), "{more}: {said}");
+        }
+        let long = format!("worker.name={}", "w".repeat(60));
+        let said = text(&render(&["--set", &long]));
+        assert!(said.contains("is longer than 63 characters"), "{said}");
     }
 }
 

@@ -90,7 +90,7 @@ impl App {
                     poke: app.watch_pokes[source.at].clone(),
                 })
                 .collect();
-            until_drained(&app.drain, async {
+            until_drained(&app.drain, pulse, async {
                 app.seeded(pulse).await;
                 join_all(watches.iter().map(|w| w.run(pulse))).await;
             });
@@ -112,7 +112,7 @@ impl App {
                     poke: app.heartbeat_pokes[source.at].clone(),
                 })
                 .collect();
-            until_drained(&app.drain, async {
+            until_drained(&app.drain, pulse, async {
                 app.seeded(pulse).await;
                 join_all(beats.iter().map(|b| b.run(pulse))).await;
             });
@@ -123,7 +123,7 @@ impl App {
     fn start_seed(self: &Arc<Self>) -> std::io::Result<Unit> {
         let app = self.clone();
         self.start_unit("seed", move |pulse| {
-            until_drained(&app.drain, async {
+            until_drained(&app.drain, pulse, async {
                 let patience = app.config.seed_timeout * 2 + Duration::from_secs(120);
                 loop {
                     // Another seedcar may hold the volume, for as long as it likes.

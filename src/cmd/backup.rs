@@ -31,12 +31,20 @@ pub fn run(config: Config, action: &BackupAction, out: &mut impl Write) -> Exit 
         BackupAction::Show { name, output } => show(&store, name, output.form, out),
         BackupAction::Verify { output } => verify(&store, output.form, out),
         BackupAction::Export { name } => print_export(&config, &store, name.as_deref(), out),
-        BackupAction::Restore { name, to } => return restore_one(config, &store, name, to.clone()),
+        BackupAction::Restore { name, to } => Ok(restore_one(config, &store, name, to.clone())),
     };
+    unread(&store);
     done.unwrap_or_else(|error| {
         super::complain(format_args!("{error}"));
         Exit::Internal
     })
+}
+
+/// Says what could not be looked at: what is there is not all of it.
+fn unread(store: &Store) {
+    if let Some(error) = store.unread() {
+        super::complain(format_args!("{error}"));
+    }
 }
 
 /// The limits for looking at a backup are wide: it is wanted when it is wanted.
@@ -50,9 +58,6 @@ fn limits(config: &Config) -> Limits {
 
 fn list(store: &Store, output: Form, out: &mut impl Write) -> io::Result<Exit> {
     let listed = store.list(None).map_err(io::Error::other)?;
-    if let Some(error) = store.unread() {
-        super::complain(format_args!("{error}"));
-    }
     match output {
         Form::Json => {
             let rows: Vec<Value> = listed.iter().map(row).collect();
@@ -63,12 +68,13 @@ fn list(store: &Store, output: Form, out: &mut impl Write) -> io::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Exit 65 if any file is damaged.
+/// Exit 65 if any file is damaged, or cannot be looked at.
 fn verify(store: &Store, output: Form, out: &mut impl Write) -> io::Result<Exit> {
     let code = list(store, output, out)?;
     let listed = store.list(None).map_err(io::Error::other)?;
     let damaged = |l: &Listed| matches!(l.state, State::Refused(_));
-    Ok(if listed.iter().any(damaged) { Exit::BackupDamaged } else { code })
+    let sound = !listed.iter().any(damaged) && store.unread().is_none();
+    Ok(if sound { code } else { Exit::BackupDamaged })
 }
 
 fn line(listed: &Listed) -> String {

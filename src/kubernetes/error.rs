@@ -39,7 +39,7 @@ pub enum Kind {
     /// It has changed since it was read.
     Conflict,
     /// The API takes no such object.
-    Invalid,
+    Refused,
     /// This is no pod with a service account.
     NotInPod,
     /// Anything else.
@@ -56,7 +56,7 @@ impl Error {
             Self::Refused { status: 401, .. } => Kind::Token,
             Self::Refused { status: 404, .. } => Kind::Missing,
             Self::Refused { status: 409, .. } => Kind::Conflict,
-            Self::Refused { status: 413 | 422, .. } => Kind::Invalid,
+            Self::Refused { status: 413 | 422, .. } => Kind::Refused,
             Self::NotInPod(_) => Kind::NotInPod,
             Self::Refused { .. } | Self::Unreachable(_) | Self::Malformed(_) => Kind::Other,
         }

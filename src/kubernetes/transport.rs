@@ -4,6 +4,7 @@
 //! of our program. Nor its `request`: that logs the body of an answer that it cannot read, which may
 //! be a Secret's.
 
+use std::io;
 use std::sync::Arc;
 
 use http::Request;
@@ -52,7 +53,7 @@ impl Transport {
     pub(super) async fn send(&self, call: &Call) -> Result<(u16, Vec<u8>), Error> {
         // Read anew each time: the kubelet replaces it every hour or so.
         let token = std::fs::read_to_string(&self.token_file)
-            .map_err(|error| Error::NotInPod(format!("{}: {error}", self.token_file)))?;
+            .map_err(|error| unusable(&error, format!("{}: {error}", self.token_file)))?;
         let namespace = self.namespace();
         let request = Request::builder()
             .method(call.method)
@@ -86,8 +87,21 @@ fn https(authorities: &[Vec<u8>]) -> Result<HttpsConnector<HttpConnector>, rustl
     Ok(HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build())
 }
 
-fn not_in_pod(error: impl std::error::Error) -> Error {
-    Error::NotInPod(error.to_string())
+fn not_in_pod(error: impl std::error::Error + 'static) -> Error {
+    unusable(&error, error.to_string())
+}
+
+/// What is wrong with a file of the service account: it is not there, or the process could not open it
+/// just now.
+fn unusable(error: &(dyn std::error::Error + 'static), text: String) -> Error {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let open = causes.find_map(|error| error.downcast_ref::<io::Error>());
+    match open.map(io::Error::kind) {
+        None | Some(io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            Error::NotInPod(text)
+        }
+        Some(_) => Error::Unreachable(text),
+    }
 }
 
 /// An error with its causes: "connection refused" is the last of several.
@@ -102,4 +116,21 @@ fn causes(error: &dyn std::error::Error) -> String {
         at = cause;
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::Kind;
+
+    #[test]
+    fn a_file_that_cannot_be_opened_just_now_is_not_missing() {
+        let kind = |code| {
+            let error = io::Error::from_raw_os_error(code);
+            unusable(&error, "token".to_owned()).kind()
+        };
+        assert_eq!(kind(libc::ENOENT), Kind::NotInPod);
+        assert_eq!(kind(libc::EACCES), Kind::NotInPod);
+        assert_eq!(kind(libc::EMFILE), Kind::Other);
+    }
 }

@@ -38,8 +38,9 @@ pub enum Error {
     /// The Secrets are full.
     #[error(
         "the backup takes {needed} bytes packed, and the {secrets} Secrets have room for {room} \
-             beside the newest backup of each source: name one more in backup.secrets, and let the \
-             Role allow it, or delete from them what no source writes any more"
+             beside the newest backup of each source{}: name one more in backup.secrets, and let the \
+             Role allow it, or delete from them what no source writes any more",
+        ahead(*newer)
     )]
     Crowded {
         /// What the new backup takes.
@@ -48,6 +49,8 @@ pub enum Error {
         room: usize,
         /// How many there are.
         secrets: usize,
+        /// How many backups of the same source are newer than this one.
+        newer: usize,
     },
     /// Another replica changed the Secret at the same time.
     #[error("other replicas keep changing the backup's Secrets; trying again")]
@@ -64,6 +67,16 @@ pub enum Error {
         found: u64,
         /// How much is allowed.
         max: u64,
+    },
+    /// What was written could not be read back, and may be there.
+    #[error(
+        "{name}, just written, {why}; the next try reads it again; check the Kubernetes API server"
+    )]
+    NotReadBack {
+        /// The file.
+        name: String,
+        /// Why.
+        why: Damage,
     },
     /// What was written did not come back; the new file was removed and nothing else was touched.
     #[error("{name}, just written, {why}; it was removed; check the backup volume")]
@@ -103,7 +116,7 @@ impl Error {
             Self::Open { source, .. } | Self::File { source, .. } => Kind::of(source),
             Self::Api { source } => Kind::of_api(source),
             Self::Crowded { .. } => Kind::Full,
-            Self::Overtaken => Kind::Io,
+            Self::Overtaken | Self::NotReadBack { .. } => Kind::Io,
             Self::ReadOnly => Kind::ReadOnly,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Verify { .. } => Kind::Damaged,
@@ -141,7 +154,7 @@ impl Kind {
     fn of_api(error: &kubernetes::Error) -> Self {
         match error.kind() {
             kubernetes::Kind::Denied | kubernetes::Kind::Token => Self::Denied,
-            kubernetes::Kind::Invalid => Self::Denied,
+            kubernetes::Kind::Refused => Self::Denied,
             kubernetes::Kind::Missing | kubernetes::Kind::NotInPod => Self::Missing,
             kubernetes::Kind::Conflict | kubernetes::Kind::Other => Self::Io,
         }
@@ -156,6 +169,15 @@ impl Kind {
             E::NotFound | E::StaleNetworkFileHandle => Self::Missing,
             _ => Self::Io,
         }
+    }
+}
+
+fn ahead(newer: usize) -> String {
+    match newer {
+        0 => String::new(),
+        newer => format!(
+            " and {newer} newer backups of this one (another replica is ahead, or Consul's clock was)"
+        ),
     }
 }
 
@@ -181,7 +203,7 @@ fn api_advice(error: &kubernetes::Error) -> &'static str {
         kubernetes::Kind::Missing => {
             "; make the Secret, empty, beforehand: nobody may only by name"
         }
-        kubernetes::Kind::Invalid => {
+        kubernetes::Kind::Refused => {
             "; the Secret must not be immutable and have nothing else in it"
         }
         // It says what to do.

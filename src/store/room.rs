@@ -1,14 +1,14 @@
 //! Room for a new backup in Secrets, where there is little. What makes way, in this order:
 //!
 //! * what dead writers left, what is damaged and what was set aside, once it has been at rest;
-//! * older backups of the same source that are no source's newest, the oldest first;
-//! * those of other sources in the same Secrets, the oldest first. They may be of a source that has
+//! * older backups of the same source: first those whose content is in a newer one, too, then the oldest;
+//! * those of other sources in the same Secrets, in the same order. They may be of a source that has
 //!   another prefix today and writes here no more.
 //!
-//! So a new backup has room whenever it has beside the newest one of each source; and where it has
-//! not, nothing is removed.
+//! So a new backup has room whenever it has beside the newest one of each source, what is newer than
+//! itself, and what only others can read. Where it has none, nothing is removed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::name::{self, Class};
 use super::write::stands_for;
@@ -30,10 +30,16 @@ impl Store {
     /// was there meanwhile.
     pub(super) fn make_room(&self, new: &Header, needed: usize) -> Result<(), Error> {
         let secrets = self.volume.as_secrets().expect("nothing else is ever crowded");
-        let spare = self.stock(new)?.spare(new).ok_or(Error::Overtaken)?;
-        match secrets.in_the_way(&spare, &name::backup(new), needed) {
-            Ok(count) => secrets.remove_as_seen(&spare[..count]),
-            Err(room) => Err(Error::Crowded { needed, room, secrets: secrets.count() }),
+        let stock = self.stock(new)?;
+        let newer = stock.newer(new);
+        let spare = stock.spare(new).ok_or(Error::Overtaken)?;
+        match secrets.in_the_way(spare, &name::backup(new), needed) {
+            Ok(files) => secrets.remove_as_seen(&files),
+            // What is missing may be all that it takes.
+            Err(room) => Err(self.volume.fault().unwrap_or_else(|| {
+                let secrets = secrets.count();
+                Error::Crowded { needed, room, secrets, newer }
+            })),
         }
     }
 
@@ -69,25 +75,36 @@ impl Store {
 // === impl Stock ===
 
 impl Stock {
+    /// How many backups of the same source are newer.
+    fn newer(&self, new: &Header) -> usize {
+        let own = self.sound.get(&new.identity).into_iter().flatten();
+        own.filter(|file| file.header.rank() > new.rank()).count()
+    }
+
     /// What may go, in this order. Of each source all but the newest, and of the one that is written
     /// nothing that is newer than the new one: another replica is ahead then. `None` when it has written
     /// the same.
     fn spare(self, new: &Header) -> Option<Vec<String>> {
-        let (mut own, mut others) = (Vec::new(), Vec::new());
+        let mut history = Vec::new();
         for (identity, mut files) in self.sound {
-            files.sort_by(|a, b| a.rank().cmp(&b.rank()));
-            let newest = files.pop();
-            if identity == new.identity {
-                if newest.is_some_and(|newest| stands_for(&newest.header, new)) {
-                    return None;
+            files.sort_by(|a, b| b.rank().cmp(&a.rank()));
+            let is_own = identity == new.identity;
+            if is_own && files.first().is_some_and(|newest| stands_for(&newest.header, new)) {
+                return None;
+            }
+            let mut newer = HashSet::new();
+            for (age, file) in files.into_iter().enumerate() {
+                let is_unique = newer.insert(file.header.digest);
+                let is_ahead = is_own && file.header.rank() >= new.rank();
+                if age > 0 && !is_ahead {
+                    history.push((!is_own, is_unique, file));
                 }
-                own.extend(files.into_iter().filter(|file| file.header.rank() < new.rank()));
-            } else {
-                others.extend(files);
             }
         }
-        others.sort_by(|a, b| a.rank().cmp(&b.rank()));
-        let files = own.into_iter().chain(others).map(|file| file.name);
+        history.sort_by(|(other, unique, a), (another, different, b)| {
+            (other, unique, a.rank()).cmp(&(another, different, b.rank()))
+        });
+        let files = history.into_iter().map(|(.., file)| file.name);
         Some(self.litter.into_iter().chain(files).collect())
     }
 }

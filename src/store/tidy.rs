@@ -38,10 +38,9 @@ impl Store {
         };
         let mut outcome = self.prune(&survey.sound, &sound.name);
         let certain = survey.refused.iter().any(|r| r.why.is_certain());
-        if let Some(unread) = self.unread() {
-            // What looks like the parts of a dead writer may have the others where we cannot read.
-            outcome = outcome.and(Err(unread));
-        } else if certain || !survey.temporary.is_empty() {
+        // What looks like the parts of a dead writer may have the others where we cannot read.
+        let is_whole = self.unread().is_none();
+        if is_whole && (certain || !survey.temporary.is_empty()) {
             outcome = outcome.and(self.sweep(identity, &mut survey, sound.header.confirmed));
         }
         survey.set_aside.sort();

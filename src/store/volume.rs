@@ -127,6 +127,11 @@ impl Volume {
         self.as_secrets()?.unread().map(Error::from)
     }
 
+    /// The same, or why a part of it takes no change.
+    pub(super) fn fault(&self) -> Option<Error> {
+        self.unread().or_else(|| self.as_secrets()?.fixed().map(Error::from))
+    }
+
     /// The names that are UTF-8 and wanted.
     pub(super) fn names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
         self.point(Op::List, ".").map_err(|source| failed(Op::List, ".", source))?;

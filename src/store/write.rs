@@ -63,6 +63,7 @@ impl Store {
             None => self.add(header.clone(), snapshot)?,
         };
         let (refused, untidy) = self.tidy(identity, &sound);
+        let untidy = untidy.or_else(|| self.volume.fault());
         Ok(Written { sound, new, newest: newest || !new, refused, untidy })
     }
 
@@ -104,6 +105,10 @@ impl Store {
             if let Some(ahead) = best.filter(|b| b.header.rank() >= header.rank()) {
                 return Ok((ahead, false));
             }
+        }
+        if self.volume.as_secrets().is_some() && !why.is_certain() {
+            // It is there, most likely, and another replica may count on it already.
+            return Err(Error::NotReadBack { name, why });
         }
         let _ = self.volume.remove(&name);
         Err(Error::Verify { name, why })

@@ -22,7 +22,7 @@ there the files are filled at the start and stay so. */}}
 {{- end -}}
 
 {{- define "app.pod" -}}
-{{- $seedcar := dict "root" . "values" (include "app.seedcar" . | fromYaml) -}}
+{{- $seedcar := dict "root" . "values" (include "app.seedcar" . | fromYaml) "name" "" -}}
 metadata:
   labels:
     {{- include "app.labels" . | nindent 4 }}

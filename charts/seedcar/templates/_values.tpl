@@ -1,7 +1,8 @@
 {{/*
 What the templates are called with: the root of the chart that uses them, or
 (dict "root" . "values" X) where X wins over .Values.seedcar, for a chart with several workloads; with
-"name" N, too, where a workload has objects of its own: what `seedcar.objects` makes has that name then.
+"name" N, too, where a workload has objects of its own: what `seedcar.objects` makes of the same dict has
+that name then, or with "name" "" the name of the release.
 */}}
 {{- define "seedcar.values" -}}
 {{- $root := .root | default . -}}
@@ -10,7 +11,7 @@ What the templates are called with: the root of the chart that uses them, or
 {{- end -}}
 {{- $values := mergeOverwrite (deepCopy $root.Values.seedcar) (deepCopy (.values | default dict)) -}}
 {{- include "seedcar.check" $values -}}
-{{- if and .values (not .name) -}}
+{{- if and .values (not (kindIs "string" .name)) -}}
 {{- include "seedcar.check.shared" (dict "shared" $root.Values.seedcar "own" $values) -}}
 {{- end -}}
 {{- toYaml $values -}}
@@ -18,16 +19,25 @@ What the templates are called with: the root of the chart that uses them, or
 
 {{/* A workload without a name uses the objects of the chart: they must be there. Prints nothing. */}}
 {{- define "seedcar.check.shared" -}}
-{{- $missing := list -}}
-{{- $count := ternary (int .shared.backup.secrets.count) 0 (eq .shared.backup.type "secrets") -}}
-{{- if and .own.enabled (eq .own.backup.type "secrets") (gt (int .own.backup.secrets.count) $count) -}}
-{{- $missing = append $missing "backup.type secrets" -}}
+{{- $lacks := list -}}
+{{- $asked := ternary .shared (dict "backup" (dict "type" "none") "events" dict) .shared.enabled -}}
+{{- if and .own.enabled (eq .own.backup.type "secrets") -}}
+{{- if ne $asked.backup.type "secrets" -}}
+{{- $lacks = append $lacks "backup.type secrets" -}}
+{{- else if gt (int .own.backup.secrets.count) (int $asked.backup.secrets.count) -}}
+{{- $lacks = append $lacks (printf "backup.secrets.count %d" (int .own.backup.secrets.count)) -}}
+{{- else if and (ne .own.backup.mode "read") (eq $asked.backup.mode "read") -}}
+{{- $lacks = append $lacks (printf "backup.mode %s" .own.backup.mode) -}}
 {{- end -}}
-{{- if and .own.enabled .own.events.enabled (not .shared.events.enabled) -}}
-{{- $missing = append $missing "events.enabled" -}}
 {{- end -}}
-{{- if $missing -}}
-{{- fail (printf "seedcar: the values of one workload ask for %s, which .Values.seedcar does not: give the workload a name, (dict \"root\" . \"values\" X \"name\" \"worker\"), and include seedcar.objects with the same dict, too" (join " and " $missing)) -}}
+{{- if and .own.enabled .own.events.enabled (not $asked.events.enabled) -}}
+{{- $lacks = append $lacks "events.enabled" -}}
+{{- end -}}
+{{- if and (include "seedcar.api" .own) (ne .own.serviceAccount.name .shared.serviceAccount.name) -}}
+{{- $lacks = append $lacks (printf "serviceAccount.name %s" .own.serviceAccount.name) -}}
+{{- end -}}
+{{- if $lacks -}}
+{{- fail (printf "seedcar: the values of one workload ask for %s, and the objects of .Values.seedcar have no such: give the workload a name, (dict \"root\" . \"values\" X \"name\" \"worker\"), and include seedcar.objects with the same dict, too" (join " and " $lacks)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -120,8 +130,15 @@ alone. */}}
 {{/* What pods and monitors find each other by, and what all objects are called. */}}
 {{- define "seedcar.name" -}}
 {{- $root := .root | default . -}}
-{{- $workload := without (list $root.Release.Name .name) nil | join "-" -}}
-{{- printf "%s-seedcar" ($workload | trunc 55 | trimSuffix "-") -}}
+{{- if .name -}}
+{{- $name := printf "%s-%s-seedcar" $root.Release.Name .name -}}
+{{- if gt (len $name) 63 -}}
+{{- fail (printf "seedcar: %s is longer than 63 characters; give the workload or the release a shorter name" $name) -}}
+{{- end -}}
+{{- $name -}}
+{{- else -}}
+{{- printf "%s-seedcar" ($root.Release.Name | trunc 55 | trimSuffix "-") -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "seedcar.image" -}}

@@ -22,6 +22,10 @@ struct Api {
     refusals: Vec<u16>,
     /// One of them, and what every question about it is answered with.
     shut: Option<(usize, u16)>,
+    /// The same of every change.
+    fixed: Option<(usize, u16)>,
+    /// The answer to this change, counted from now, is lost; asked again, it is a conflict.
+    lost: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,6 +122,9 @@ impl Shelf for Memory {
         let mut api = self.0.lock().unwrap();
         api.asked.changes += 1;
         api.answer(at)?;
+        if let Some((_, status)) = api.fixed.filter(|(fixed, _)| *fixed == at) {
+            return refused(status);
+        }
         let secret = &mut api.secrets[at];
         if change.version.as_ref().is_some_and(|v| *v != secret.version) {
             return refused(409);
@@ -133,7 +140,9 @@ impl Shelf for Memory {
             let number: u64 = secret.version.trim_end_matches('x').parse().unwrap();
             secret.version = (number + 1).to_string();
         }
-        Ok(())
+        let lost = api.lost == Some(0);
+        api.lost = api.lost.and_then(|left| left.checked_sub(1));
+        if lost { refused(409) } else { Ok(()) }
     }
 }
 
@@ -616,7 +625,7 @@ fn a_secret_that_is_not_there_or_not_for_us_is_done_without() {
         assert!(before.iter().all(|key| now.contains(key)), "{before:?} {now:?}");
         // There is no room in it.
         let error = store.write(&id(), &noise(5, 900_000), late, "").unwrap_err();
-        assert_eq!(error.kind(), Kind::Full);
+        assert_eq!(error.to_string(), unread);
         assert_eq!(memory.keys(), now);
         memory.shut(None);
         assert!(newest(&store) == Some(content("next")) && store.unread().is_none());
@@ -634,4 +643,136 @@ fn a_secret_that_goes_while_it_is_used_is_done_without() {
     store.write(&id(), &content("new"), at(1), "").unwrap();
     assert_eq!(newest(&store), Some(content("new")));
     assert_ne!(memory.keys().iter().filter(|(at, _)| *at != holds).count(), 0);
+}
+
+#[test]
+fn a_backup_whose_answer_was_lost_stays() {
+    let large = noise(1, 1_400_000);
+    for lost in 0..2 {
+        let memory = Memory::new(2);
+        memory.0.lock().unwrap().lost = Some(lost);
+        let written = memory.open().write(&id(), &large, at(0), "").unwrap();
+        assert!(written.new);
+        assert_eq!(newest(&memory.open()), Some(large.clone()));
+        assert_eq!((memory.keys().len(), memory.asked().changes), (2, 2), "it was written once");
+    }
+}
+
+#[test]
+fn a_backup_that_cannot_be_read_back_stays_for_the_next_try() {
+    let memory = Memory::new(1);
+    let store = memory.open();
+    // Read, and looked at again; written; then nothing any more.
+    memory.refuse(&[0, 0, 0, 500]);
+    let error = store.write(&id(), &content("v"), at(0), "").unwrap_err();
+    assert_eq!(error.kind(), Kind::Io);
+    assert!(error.to_string().contains("the next try reads it again"), "{error}");
+    let again = memory.open().write(&id(), &content("v"), at(1), "").unwrap();
+    assert!(!again.new && memory.keys().len() == 1);
+    // Neither does one whose answer was lost with all that came after it.
+    let memory = Memory::new(1);
+    memory.0.lock().unwrap().lost = Some(0);
+    memory.refuse(&[0, 0, 0, 500, 500, 500]);
+    assert!(memory.open().write(&id(), &content("v"), at(0), "").is_err());
+    assert_eq!(newest(&memory.open()), Some(content("v")));
+}
+
+#[test]
+fn a_secret_that_takes_no_change_is_done_without() {
+    for status in [403, 422] {
+        let memory = Memory::new(2);
+        let store = memory.open();
+        store.write(&id(), &noise(1, 400_000), at(0), "").unwrap();
+        let holds = memory.keys()[0].0;
+        memory.0.lock().unwrap().fixed = Some((holds, status));
+        // It would be the one that the next fills best.
+        let written = store.write(&id(), &noise(2, 400_000), at(1), "").unwrap();
+        assert!(written.new && written.untidy.unwrap().to_string().contains(&status.to_string()));
+        assert_eq!(newest(&store), Some(noise(2, 400_000)));
+        // Nothing of it makes way, and it is the reason that there is no room.
+        let error = memory.open().write(&id(), &noise(3, 700_000), at(2), "").unwrap_err();
+        assert_eq!(error.kind(), Kind::Denied, "{error}");
+        assert_eq!(memory.keys().len(), 2);
+    }
+}
+
+#[test]
+fn where_there_is_no_room_the_reason_is_said() {
+    let memory = Memory::new(2);
+    let store = memory.open();
+    store.write(&id(), &noise(1, 900_000), at(0), "").unwrap();
+    let holds = memory.keys()[0].0;
+    memory.shut(Some((1 - holds, 404)));
+    let error = store.write(&id(), &noise(2, 900_000), at(1), "").unwrap_err();
+    assert_eq!(error.kind(), Kind::Missing, "one of two is missing: {error}");
+    memory.shut(None);
+    for n in 2..4 {
+        store.write(&id(), &noise(n, 700_000), at(100 + n as i64), "").unwrap();
+    }
+    let error = store.write(&id(), &noise(9, 700_000), at(50), "").unwrap_err().to_string();
+    assert!(error.contains("and 2 newer backups of this one"), "{error}");
+}
+
+#[test]
+fn in_full_secrets_different_contents_outlive_copies_of_one() {
+    let memory = Memory::new(2);
+    let store = memory.open();
+    let size = 480_000;
+    for n in 1..4 {
+        store.write(&id(), &noise(n, size), at(n as i64), "").unwrap();
+    }
+    // Hours pass, and nothing changes: the last one is written again and again.
+    for hour in 1..6 {
+        store.write(&id(), &noise(3, size), at(hour * 3600 + 10), "").unwrap();
+    }
+    let listed = store.list(Some(&id())).unwrap();
+    let contents: std::collections::HashSet<_> =
+        listed.iter().filter_map(|l| l.state.header()).map(|h| h.digest).collect();
+    assert_eq!(contents.len(), 3, "{listed:#?}");
+}
+
+#[test]
+fn what_has_begun_to_go_goes_whole() {
+    let memory = Memory::new(2);
+    let store = memory.open();
+    store.write(&id(), &noise(1, 1_200_000), at(0), "").unwrap();
+    store.write(&id(), &noise(2, 300_000), at(1), "").unwrap();
+    // The parts of the first are in both; somebody else writes to the second Secret while it goes.
+    let begun = Arc::new(AtomicUsize::new(0));
+    let shelf = Interrupted { memory: memory.clone(), changes: begun };
+    let volume = Volume::secrets(Box::new(shelf));
+    let store = Store { volume, access: Access::Write, limits: WIDE };
+    store.write(&id(), &noise(3, 700_000), at(2), "").unwrap();
+    assert_eq!(newest(&memory.open()), Some(noise(3, 700_000)));
+    let listed = memory.open().list(None).unwrap();
+    assert!(listed.iter().all(|l| matches!(l.state, State::Valid(_))), "{listed:?}");
+    assert_eq!(listed.len(), 2, "{listed:?}");
+}
+
+/// Between the first change and the second one somebody writes to the second Secret.
+struct Interrupted {
+    memory: Memory,
+    changes: Arc<AtomicUsize>,
+}
+
+impl Shelf for Interrupted {
+    fn count(&self) -> usize {
+        self.memory.count()
+    }
+
+    fn version(&self, at: usize) -> Result<String, kubernetes::Error> {
+        self.memory.version(at)
+    }
+
+    fn secret(&self, at: usize) -> Result<Secret, kubernetes::Error> {
+        self.memory.secret(at)
+    }
+
+    fn change(&self, at: usize, change: &Change) -> Result<(), kubernetes::Error> {
+        let answer = Shelf::change(&self.memory, at, change);
+        if self.changes.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.memory.change(1, |data| drop(data.insert("theirs".into(), vec![1])));
+        }
+        answer
+    }
 }

@@ -7,7 +7,7 @@
 //! was when we looked; else we look again, and mostly find that another has written what we would
 //! have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -53,6 +53,8 @@ pub(in crate::store) struct Secrets {
 struct State {
     shelf: Box<dyn Shelf>,
     read: Vec<Slot>,
+    /// Why a Secret took no change: it is read, and as good as full.
+    fixed: BTreeMap<usize, kubernetes::Error>,
     /// Files that have no lasting name yet, packed.
     held: BTreeMap<String, Vec<u8>>,
 }
@@ -111,7 +113,8 @@ impl Shelf for InCluster {
 impl Secrets {
     pub(super) fn new(shelf: Box<dyn Shelf>) -> Self {
         let read = vec![Slot::Unread; shelf.count()];
-        Self { state: Mutex::new(State { shelf, read, held: BTreeMap::new() }) }
+        let (fixed, held) = (BTreeMap::new(), BTreeMap::new());
+        Self { state: Mutex::new(State { shelf, read, fixed, held }) }
     }
 
     /// The names of complete files, and of incomplete ones as if they were being written.
@@ -139,7 +142,7 @@ impl Secrets {
             Damage::Unreadable(match error.kind() {
                 Kind::Denied | Kind::Token => io::ErrorKind::PermissionDenied,
                 Kind::Missing | Kind::NotInPod => io::ErrorKind::NotFound,
-                Kind::Conflict | Kind::Invalid | Kind::Other => io::ErrorKind::TimedOut,
+                Kind::Conflict | Kind::Refused | Kind::Other => io::ErrorKind::TimedOut,
             })
         })?;
         let placed = state.files().remove(name).ok_or(Damage::Gone)?;
@@ -175,23 +178,30 @@ impl Secrets {
         Ok(())
     }
 
-    /// How many of these files, from the first on, are in the way of a new one: with them gone it has
-    /// room. Not even with all of them gone: how much there would be then.
+    /// Why one of them took no change, when others could.
+    pub(super) fn fixed(&self) -> Option<kubernetes::Error> {
+        self.state().fixed.values().next().cloned()
+    }
+
+    /// Which of these files, as few from the first on as will do, are in the way of a new one: with them
+    /// gone it has room. Where it has none with all of them gone: how much there would be then.
     pub(in crate::store) fn in_the_way(
         &self,
-        files: &[String],
+        mut files: Vec<String>,
         name: &str,
         bytes: usize,
-    ) -> Result<usize, usize> {
+    ) -> Result<Vec<String>, usize> {
         let state = self.state();
         let all = state.files();
+        let parts = |file: &String| all.get(file).map_or(&[][..], Vec::as_slice);
+        files.retain(|file| parts(file).iter().all(|part| !state.fixed.contains_key(&part.at)));
         let mut taken = state.taken();
-        for at in 0..=files.len() {
+        for count in 0..=files.len() {
             if place(&free(&taken), name, bytes).is_some() {
-                return Ok(at);
+                files.truncate(count);
+                return Ok(files);
             }
-            let gone = files.get(at).and_then(|file| all.get(file));
-            for Placed { at, key } in gone.into_iter().flatten() {
+            for Placed { at, key } in files.get(count).map_or(&[][..], parts) {
                 taken[*at] -= state.read[*at].secret().map_or(0, |secret| size(secret, key));
             }
         }
@@ -199,19 +209,38 @@ impl Secrets {
     }
 
     /// Removes files, each Secret's at once and only if it still is what it was when it was last
-    /// looked at: two replicas that look at the same moment must not both make room for one file.
+    /// looked at: two replicas that look at the same moment must not both make room for one file. What
+    /// is left of one that has begun to go goes in any case: it is no file any more.
     pub(in crate::store) fn remove_as_seen(&self, files: &[String]) -> Result<(), Error> {
         let mut state = self.state();
-        let mut all = state.files();
-        let mut going: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        for Placed { at, key } in files.iter().filter_map(|name| all.remove(name)).flatten() {
-            going.entry(at).or_default().push(key);
+        let all = state.files();
+        let mut going: BTreeMap<usize, Vec<(&str, &str)>> = BTreeMap::new();
+        for file in files {
+            for Placed { at, key } in all.get(file).into_iter().flatten() {
+                going.entry(*at).or_default().push((file, key));
+            }
         }
-        for (at, remove) in going {
+        let (mut begun, mut outcome) = (BTreeSet::new(), Ok(()));
+        for (at, parts) in going {
+            let keys = |begun: &BTreeSet<&str>, all: bool| -> Vec<String> {
+                let going = parts.iter().filter(|(file, _)| all || begun.contains(file));
+                going.map(|(_, key)| (*key).to_owned()).collect()
+            };
             let version = state.read[at].secret().map(|secret| secret.version.clone());
-            state.change(at, &Change { version, set: Vec::new(), remove })?;
+            let change = Change { version, set: Vec::new(), remove: keys(&begun, true) };
+            if outcome.is_ok() {
+                outcome = state.change(at, &change);
+                if outcome.is_ok() {
+                    begun.extend(parts.iter().map(|(file, _)| *file));
+                    continue;
+                }
+            }
+            let rest = keys(&begun, false);
+            if !rest.is_empty() {
+                let _ = state.change(at, &Change { remove: rest, ..Change::default() });
+            }
         }
-        Ok(())
+        outcome
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -259,10 +288,11 @@ impl State {
         }
     }
 
-    /// How many bytes are in each Secret. One that cannot be read is as good as full.
+    /// How many bytes are in each Secret. One that cannot be read or changed is as good as full.
     fn taken(&self) -> Vec<usize> {
         let taken = |secret: &Arc<Secret>| secret.data.keys().map(|key| size(secret, key)).sum();
-        self.read.iter().map(|slot| slot.secret().map_or(ROOM, taken)).collect()
+        let open = |at: &usize| self.read[*at].secret().filter(|_| !self.fixed.contains_key(at));
+        (0..self.read.len()).map(|at| open(&at).map_or(ROOM, taken)).collect()
     }
 
     /// All files by name, each with its parts in order.
@@ -289,7 +319,7 @@ impl State {
         let free = free(&self.taken());
         let Some(pieces) = place(&free, name, packed.len()) else {
             let (needed, room) = (packed.len(), free.iter().sum());
-            return Err(Error::Crowded { needed, room, secrets: free.len() });
+            return Err(Error::Crowded { needed, room, secrets: free.len(), newer: 0 });
         };
         let parts = pieces.len();
         let mut rest = packed;
@@ -300,14 +330,30 @@ impl State {
             let key = join(name, part, parts);
             let version = self.read[at].secret().map(|secret| secret.version.clone());
             let set = vec![(key.clone(), piece.to_vec())];
-            // Also this one: an answer that was lost may have been a yes.
-            done.push(Placed { at, key });
-            if let Err(error) = self.change(at, &Change { version, set, remove: Vec::new() }) {
-                self.take_back(done);
+            let error = self.change(at, &Change { version, set, remove: Vec::new() }).err();
+            let is_there = if error.is_some() { self.holds(at, &key, piece) } else { Some(true) };
+            if let (Some(error), Some(false) | None) = (error, is_there) {
+                // A file that may be whole stays: another replica may count on it already.
+                let may_be_whole = is_there.is_none() && part == parts;
+                if !may_be_whole {
+                    done.push(Placed { at, key });
+                    self.take_back(done);
+                }
                 return Err(error);
             }
+            done.push(Placed { at, key });
         }
         Ok(())
+    }
+
+    /// Whether this is in a Secret now: of a change that was refused the first answer may have been
+    /// lost, and been a yes. The name is random, so that nobody else's is there. `None` when it cannot be
+    /// read.
+    fn holds(&mut self, at: usize, key: &str, piece: &[u8]) -> Option<bool> {
+        let secret = self.shelf.secret(at).ok()?;
+        let holds = secret.data.get(key).is_some_and(|bytes| bytes == piece);
+        self.read[at] = Slot::Read(Arc::new(secret));
+        Some(holds)
     }
 
     /// Removes the first parts of a file whose later ones did not come. Best effort: what stays is
@@ -337,6 +383,11 @@ impl State {
         self.read[at] = Slot::Unread;
         self.shelf.change(at, change).map_err(|error| match error.kind() {
             Kind::Conflict => Error::Overtaken,
+            Kind::Denied | Kind::Missing | Kind::Refused => {
+                self.fixed.insert(at, error);
+                // To be done in another one; where there is none, this is the reason.
+                Error::Overtaken
+            }
             _ => error.into(),
         })
     }
