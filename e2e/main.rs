@@ -16,6 +16,7 @@ mod layers;
 mod ledger;
 mod manifest;
 mod monitoring;
+mod outputs;
 mod pods;
 mod quorum;
 mod readers;

@@ -289,13 +289,14 @@ impl Publisher {
             state.sources.iter().map(|s| s.published.as_ref()?.snapshot.clone()).collect()
         });
         let Some(snapshots) = snapshots else { return };
-        let plan = self.plan(&snapshots);
+        let mut plan = self.plan(&snapshots);
         let tree = plan.tree_digest();
         let Some(current) = self.current.as_mut().filter(|current| current.tree == tree) else {
             tracing::info!(event = "made_again", "what was adopted is not what is configured now");
             self.make_again(now, false);
             return;
         };
+        plan.release();
         current.generation.plan = Some(plan.clone());
         self.report_skipped(&plan);
     }
@@ -303,7 +304,7 @@ impl Publisher {
     /// Builds a generation and makes it current. `afresh` links nothing from the one before.
     fn make(
         &mut self,
-        plan: Plan,
+        mut plan: Plan,
         contents: &[(Arc<Snapshot>, Option<Content>)],
         now: Moment,
         afresh: bool,
@@ -324,6 +325,7 @@ impl Publisher {
         generation::swap(&self.volume, &name)?;
         self.link_names(&plan.top_names());
         self.report_skipped(&plan);
+        plan.release();
         let generation = Generation { name, fd, plan: Some(plan) };
         let old = self.current.replace(Current { generation, tree });
         let old = old.map(|old| old.generation.name).or_else(|| self.unadopted.take());

@@ -29,9 +29,11 @@ const WRONG: &[(&str, &str)] = &[
         "there is no alert Held; there are SeedcarConfigStale",
     ),
     ("seedcar.backup.type=secrets,seedcar.resources.limits.memory=124Mi", "but 138Mi are needed"),
+    ("seedcar.files={app.json},seedcar.resources.limits.memory=124Mi", "but 160Mi are needed"),
     // The schema's.
     ("seedcar.backup.secrets.count=0", "count"),
     ("seedcar.events.enabled=yes", "enabled"),
+    ("seedcar.files[0]=app.ini", "files"),
     ("seedcar.prefiks=x", "prefiks"),
     ("seedcar.consul.adress=x", "adress"),
     ("replica=2", "replica"),

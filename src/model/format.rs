@@ -73,7 +73,7 @@ fn lines(format: Format, texts: Vec<Text<'_>>, left_out: &mut Vec<(usize, Unsafe
             Format::Properties => path.replace('/', "."),
             _ => assignments::name(path),
         };
-        if format != Format::Properties && value.contains('\0') {
+        if !can_hold(format, value) {
             left_out.push((at, Unsafe::NotText));
             continue;
         }
@@ -92,6 +92,14 @@ fn lines(format: Format, texts: Vec<Text<'_>>, left_out: &mut Vec<(usize, Unsafe
         }
     }
     text.into_bytes()
+}
+
+fn can_hold(format: Format, value: &str) -> bool {
+    match format {
+        Format::Shell => !value.contains('\0'),
+        Format::Env => !value.contains('\0') && assignments::is_for_dotenv(value),
+        _ => true,
+    }
 }
 
 fn levels<'a>(

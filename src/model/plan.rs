@@ -81,6 +81,19 @@ impl Plan {
         tree.finish()
     }
 
+    /// Forgets the content of the files that outputs made of several keys. What they were is known by its
+    /// hash, which is all that the next generation asks for; that of a key's file is the snapshot's.
+    pub fn release(&mut self) {
+        for file in self.files.iter_mut().filter(|file| file.source.is_none()) {
+            let hash = file.entry.value_hash;
+            file.entry = Arc::new(Entry {
+                value: Arc::default(),
+                value_hash: hash,
+                ..(*file.entry).clone()
+            });
+        }
+    }
+
     /// The first path elements: each gets a link beside `..data`.
     pub fn top_names(&self) -> Vec<&str> {
         let first = |path| str::split(path, '/').next().unwrap_or(path);
@@ -342,7 +355,7 @@ mod tests {
         let parts = [(&prefix("base"), &base), (&prefix("app"), &app)];
         let tree = Output::Tree { layers: vec![1] };
         let outputs = [json("all.json", &[0, 1]), tree, json("etc/base.json", &[0])];
-        let plan = Plan::make(&outputs, &parts);
+        let mut plan = Plan::make(&outputs, &parts);
         let all = "{\n  \"a\": \"1\",\n  \"b\": \"2\",\n  \"c/d\": \"2\"\n}\n";
         let only = "{\n  \"a\": \"1\",\n  \"b\": \"1\"\n}\n";
         let expected = [("all.json", all), ("b", "2"), ("c/d", "2"), ("etc/base.json", only)];
@@ -350,6 +363,10 @@ mod tests {
         assert_eq!(plan.top_names(), ["all.json", "b", "c", "etc"]);
         assert_eq!(plan.get("all.json").unwrap().source, None);
         assert!(plan.skipped.is_empty());
+        let digest = plan.tree_digest();
+        plan.release();
+        assert_eq!((plan.tree_digest(), plan.get("all.json").unwrap().value()), (digest, &b""[..]));
+        assert_eq!(plan.get("b").unwrap().value(), b"2");
     }
 
     #[test]

@@ -113,6 +113,7 @@ terminationMessagePolicy: FallbackToLogsOnError
 {{- range $values.sources -}}{{- $pairs = append $pairs (printf "%s=%s" .name .prefix) -}}{{- end -}}
 {{- $settings = append $settings (list "SEEDCAR_SOURCE" (join "," $pairs)) -}}
 {{- end -}}
+{{- $settings = append $settings (list "SEEDCAR_FILE" (join "," $values.files)) -}}
 {{- $settings = append $settings (list "SEEDCAR_CONSUL" $values.consul.address) -}}
 {{- $settings = append $settings (list "SEEDCAR_DATACENTER" $values.consul.datacenter) -}}
 {{- $settings = append $settings (list "SEEDCAR_NAMESPACE" $values.consul.namespace) -}}

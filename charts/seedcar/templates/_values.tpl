@@ -90,13 +90,14 @@ that name then, or with "name" "" the name of the release.
 {{- end -}}
 {{- end -}}
 
-{{/* The documented minimum of the memory limit in MiB: tmpfs with its slab, payload, the program; and
-what is packed, where backups are in Secrets. */}}
+{{/* The documented minimum of the memory limit in MiB: tmpfs with its slab, payload, the program; what is
+packed, where backups are in Secrets; and files of all keys, while they are made. */}}
 {{- define "seedcar.memory.least" -}}
 {{- $size := include "seedcar.mebibytes" .volume.sizeLimit | int64 -}}
 {{- $payload := include "seedcar.mebibytes" .guards.maxBytes | int64 -}}
 {{- $secrets := ternary (add 8 (mul 3 (int64 .backup.secrets.count))) 0 (eq .backup.type "secrets") -}}
-{{- add (div (add (mul $size 5) 3) 4) (div (add (mul $payload 22) 9) 10) 8 $secrets -}}
+{{- $files := ternary (div (add (mul $payload 11 (add1 (len .files))) 9) 10) 0 (gt (len .files) 0) -}}
+{{- add (div (add (mul $size 5) 3) 4) (div (add (mul $payload 22) 9) 10) 8 $secrets $files -}}
 {{- end -}}
 
 {{/* True where the sidecar is an init container that keeps running: stable from 1.29, but kubelets

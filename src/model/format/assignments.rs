@@ -22,10 +22,21 @@ pub(super) fn shell(to: &mut String, name: &str, value: &str) {
     line(to, name, &format!("'{}'", value.replace('\'', "'\\''")));
 }
 
+/// True of what a dotenv library can read. A backslash before the closing quote is taken for an escape
+/// of that, however many there are; only without quotes it is none.
+pub(super) fn is_for_dotenv(value: &str) -> bool {
+    !value.ends_with('\\') || is_bare(value)
+}
+
+/// What a dotenv library takes as it is.
+fn is_bare(value: &str) -> bool {
+    value.trim() == value && !value.starts_with(['\'', '"']) && !value.contains(['\n', '\r', '#'])
+}
+
 /// Adds a line for a dotenv library. They read files as text, in which a carriage return may become
 /// a line feed; so that one is escaped, which only double quotes allow.
 pub(super) fn dotenv(to: &mut String, name: &str, value: &str) {
-    if is_plain(value) {
+    if is_plain(value) || value.ends_with('\\') {
         return line(to, name, value);
     }
     if !value.contains(['\'', '\\', '\r']) {

@@ -93,6 +93,15 @@ fn what_a_format_cannot_hold_is_left_out_and_said() {
 }
 
 #[test]
+fn a_backslash_at_the_end_is_for_dotenv_what_needs_no_quotes() {
+    let file = single(Format::Env, Shape::Flat, Types::Text);
+    let keys = [("a", "C:\\"), ("b", "it's\\"), ("c", "x #\\"), ("d", "x\ny\\"), ("e", "'\\")];
+    let made = made(&file, &keys);
+    assert_eq!(made.bytes, b"A=C:\\\nB=it's\\\n");
+    assert_eq!(made.left_out, [2, 3, 4].map(|at| (at, Unsafe::NotText)));
+}
+
+#[test]
 fn numbers_and_switches_lose_their_quotes_if_that_loses_nothing_else() {
     let file = single(Format::Json, Shape::Flat, Types::Auto);
     let typed = ["true", "false", "0", "-7", "9223372036854775807", "1.5", "-0.25", "10.0"];

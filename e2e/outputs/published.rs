@@ -1,0 +1,128 @@
+//! Files of all keys, from a real Consul.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use serde_json::{Value, json};
+
+use crate::consul::{Consul, Kind};
+use crate::rig::Pod;
+
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
+
+/// A file of one opened generation, or nothing if that has gone.
+fn read_at(directory: &std::os::fd::OwnedFd, name: &str) -> Option<String> {
+    let file = openat(directory, name, READ, Mode::empty()).ok()?;
+    std::io::read_to_string(std::fs::File::from(file)).ok()
+}
+
+#[test]
+fn one_transaction_is_never_seen_mixed_across_the_tree_and_the_files() {
+    let consul = Consul::start(Kind::Real);
+    let set = |n: usize| {
+        let value = n.to_string();
+        consul.txn_set(&[
+            ("app/a", value.as_bytes()),
+            ("app/b", value.as_bytes()),
+            ("app/c/d", value.as_bytes()),
+        ]);
+    };
+    set(0);
+    let pod = Pod::new(consul.addr(), "app").arg(&["--file", "all.json", "--file", "etc/all.env"]);
+    pod.init();
+    let sidecar = pod.run(&[]);
+    sidecar.until("the watch works", |s| s.mechanisms["watch"].up);
+    let stop = AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = std::collections::BTreeSet::new();
+            while !stop.load(Ordering::Relaxed) {
+                let data = pod.live().join("..data/");
+                let Ok(directory) = openat(CWD, data, READ | OFlags::DIRECTORY, Mode::empty())
+                else {
+                    continue;
+                };
+                let names = ["a", "b", "c/d", "all.json", "etc/all.env"];
+                let read: Option<Vec<String>> =
+                    names.iter().map(|name| read_at(&directory, name)).collect();
+                let Some(read) = read else { continue };
+                let n = &read[0];
+                assert!(read[1] == *n && read[2] == *n, "{read:?}");
+                let parsed: Value = serde_json::from_str(&read[3]).expect("JSON");
+                assert_eq!(parsed, json!({"a": n, "b": n, "c": {"d": n}}));
+                assert_eq!(read[4], format!("A={n}\nB={n}\nC_D={n}\n"));
+                seen.insert(n.clone());
+            }
+            seen
+        });
+        for n in 1..40 {
+            set(n);
+            let value = n.to_string();
+            sidecar.shows("a", value.as_bytes());
+        }
+        stop.store(true, Ordering::Relaxed);
+        reader.join().expect("the reader")
+    });
+    assert!(seen.len() > 10, "{seen:?}");
+}
+
+#[test]
+fn layers_are_laid_over_each_other_as_the_output_says_and_not_as_the_sources_stand() {
+    let consul = Consul::start(Kind::Real);
+    for (key, value) in [("base/a", "base"), ("base/b", "base"), ("app/b", "app"), ("app/c", "app")]
+    {
+        consul.put(key, value);
+    }
+    let config = tempfile::NamedTempFile::new().expect("a file");
+    let text = json!({
+        "sources": [{"name": "app", "prefix": "app"}, {"name": "base", "prefix": "base"}],
+        "outputs": [
+            {"tree": {"layers": ["base", "app"]}},
+            {"file": {"path": "turned.json", "layers": ["app", "base"]}},
+            {"file": {"path": "base.yaml", "layers": ["base"]}},
+        ],
+    });
+    std::fs::write(config.path(), text.to_string()).expect("write it");
+    let path = config.path().to_str().expect("UTF-8");
+    let pod = Pod::bare().arg(&["--consul", &consul.addr().to_string(), "--config", path]);
+    pod.init();
+    let sidecar = pod.run(&[]);
+    for (file, value) in [("a", "base"), ("b", "app"), ("c", "app")] {
+        sidecar.shows(file, value);
+    }
+    let turned = json!({"a": "base", "b": "base", "c": "app"});
+    let read = pod.read("turned.json").expect("it is there");
+    assert_eq!(serde_json::from_slice::<Value>(&read).expect("JSON"), turned);
+    sidecar.shows("base.yaml", "a: base\nb: base\n");
+    consul.put("base/a", "new");
+    sidecar.shows("base.yaml", "a: new\nb: base\n");
+    sidecar.shows("a", "new");
+}
+
+#[test]
+fn what_a_file_cannot_hold_is_named_in_the_status_and_in_the_tree_all_the_same() {
+    let consul = Consul::start(Kind::Real);
+    consul.put("app/bin", [0xff, 0xfe]);
+    consul.put("app/x-y", "1");
+    consul.put("app/x_y", "2");
+    let pod = Pod::new(consul.addr(), "app").arg(&["--file", "all.env"]);
+    pod.init();
+    let sidecar = pod.run(&[]);
+    sidecar.shows("all.env", "X_Y=1\n");
+    sidecar.shows("bin", [0xff, 0xfe]);
+    let source = sidecar.until("they are named", |source| source.skipped_total == 2);
+    assert_eq!(source.skipped["app/bin"], "not_text");
+    assert_eq!(source.skipped["app/x_y"], "same_name");
+}
+
+#[test]
+fn a_file_that_is_asked_for_later_is_made_without_a_change_in_consul() {
+    let consul = Consul::start(Kind::Real);
+    consul.put("app/a", "1");
+    let pod = Pod::new(consul.addr(), "app");
+    pod.init();
+    assert!(pod.read("all.json").is_none());
+    let sidecar = pod.run(&["--file", "all.json"]);
+    sidecar.shows("all.json", "{\n  \"a\": \"1\"\n}\n");
+    sidecar.shows("a", "1");
+}
