@@ -50,6 +50,7 @@ const PARTS: &[&[Proof]] = &[
     crate::fuzz::PROOFS,
     crate::incidents::PROOFS,
     crate::kill::PROOFS,
+    crate::outputs::PROOFS,
     crate::pods::PROOFS,
     crate::quorum::PROOFS,
     crate::readers::PROOFS,

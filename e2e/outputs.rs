@@ -3,3 +3,45 @@
 mod foreign;
 mod hostile;
 mod published;
+
+use crate::ledger::Proof;
+
+/// What the promises of a generation rest on where it is more than a tree.
+pub const PROOFS: &[Proof] = &[
+    Proof {
+        promise: "P1",
+        test: "outputs::published::one_transaction_is_never_seen_mixed_across_the_tree_and_the_files",
+        shows: "three keys of one transaction, in the tree, a JSON and an .env file of one generation",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P2",
+        test: "outputs::published::layers_are_laid_over_each_other_as_the_output_says_and_not_as_the_sources_stand",
+        shows: "each source is laid out under its own prefix, in the order that each output says",
+        mutants: &["outputs-layers-swap-prefixes"],
+    },
+    Proof {
+        promise: "P2",
+        test: "outputs::foreign::python_and_node_read_dotenv_alike",
+        shows: "10,000 hostile values, read alike by three libraries or left out",
+        mutants: &["outputs-dotenv-carriage-return"],
+    },
+    Proof {
+        promise: "P2",
+        test: "outputs::foreign::java_reads_properties",
+        shows: "10,000 hostile values and 1,000 names in Java's own properties",
+        mutants: &["outputs-properties-lose-spaces"],
+    },
+    Proof {
+        promise: "P2",
+        test: "outputs::foreign::python_reads_yaml_as_1_1",
+        shows: "10,000 hostile values and 1,000 names in YAML, read by a parser of 1.1",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P10",
+        test: "outputs::published::a_file_that_would_be_too_large_leaves_what_is_there_and_says_so",
+        shows: "a value that takes six times its size in JSON is refused before it takes memory",
+        mutants: &["outputs-of-any-size"],
+    },
+];

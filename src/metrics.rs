@@ -63,7 +63,7 @@ table! {
     PublishedDigest "seedcar_published_digest" Gauge, ["source"], "First 48 bits of the content digest, to compare pods.";
     PublishedKeys "seedcar_published_keys" Gauge, ["source"], "Keys in the published content.";
     PublishedBytes "seedcar_published_bytes" Gauge, ["source"], "Sum of the published values' sizes.";
-    SkippedKeys "seedcar_skipped_keys" Gauge, ["source"], "Keys that cannot be files; the status names them.";
+    SkippedKeys "seedcar_skipped_keys" Gauge, ["source"], "Keys that are missing from an output; the status names them.";
     Held "seedcar_held" Gauge, ["source", "reason"], "1 while an answer is refused for this reason and the old generation stays.";
     HeldAnswers "seedcar_held_answers_total" Counter, ["source", "reason"], "Answers refused by a guard.";
     KeyChanges "seedcar_key_changes_total" Counter, ["change"], "Files added, updated and removed.";

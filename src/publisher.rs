@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 
 use crate::board::{Board, Failure};
 use crate::metrics::{Id, Metrics};
+use crate::model::format::TooLarge;
 use crate::model::key::Prefix;
 use crate::model::moment::Moment;
 use crate::model::offer::{Content, Offer};
@@ -217,6 +218,11 @@ impl Publisher {
         if self.blocked.is_some() {
             until = until.min(self.named + NAMES_AGAIN);
         }
+        let is_unknown = self.current.as_ref().is_some_and(|c| c.generation.plan.is_none());
+        if is_unknown && self.pending.not_before() > now {
+            // What was adopted and could not be made again.
+            until = until.min(self.pending.not_before());
+        }
         until.since(now)
     }
 
@@ -282,7 +288,9 @@ impl Publisher {
     /// none be named. Where they are not what this process makes of that content, as after a change
     /// of the outputs, it is made again.
     fn learn_current_plan(&mut self, now: Moment) {
-        if self.current.as_ref().is_none_or(|c| c.generation.plan.is_some()) {
+        let is_known = self.current.as_ref().is_none_or(|c| c.generation.plan.is_some());
+        // What waits is made by this process in any case.
+        if is_known || now < self.pending.not_before() || self.pending.is_complete(&self.board) {
             return;
         }
         let snapshots: Option<Vec<_>> = self.board.read(|state| {
@@ -291,14 +299,20 @@ impl Publisher {
         let Some(snapshots) = snapshots else { return };
         let mut plan = self.plan(&snapshots);
         let tree = plan.tree_digest();
-        let Some(current) = self.current.as_mut().filter(|current| current.tree == tree) else {
-            tracing::info!(event = "made_again", "what was adopted is not what is configured now");
-            self.make_again(now, false);
-            return;
-        };
-        plan.release();
-        current.generation.plan = Some(plan.clone());
-        self.report_skipped(&plan);
+        if let Some(current) = self.current.as_mut().filter(|current| current.tree == tree) {
+            plan.release();
+            current.generation.plan = Some(plan.clone());
+            return self.report_skipped(&plan);
+        }
+        let contents: Vec<_> = snapshots.into_iter().map(|snapshot| (snapshot, None)).collect();
+        match self.make(plan, &contents, now, false) {
+            Ok(_) => {
+                tracing::info!(event = "made_again", "what was adopted is made of today's outputs");
+                self.announce(contents, Changes::default(), now);
+                self.pending.published(now, sys::now());
+            }
+            Err(error) => self.publish_failed(error, now),
+        }
     }
 
     /// Builds a generation and makes it current. `afresh` links nothing from the one before.
@@ -309,6 +323,9 @@ impl Publisher {
         now: Moment,
         afresh: bool,
     ) -> Result<Changes, Error> {
+        if let Some(TooLarge { path, max }) = plan.too_large {
+            return Err(Error::TooLarge(path, max));
+        }
         let name = generation_name();
         let tree = plan.tree_digest();
         let manifest = self.manifest(&name, tree, contents);

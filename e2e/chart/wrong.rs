@@ -30,6 +30,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("seedcar.backup.type=secrets,seedcar.resources.limits.memory=124Mi", "but 138Mi are needed"),
     ("seedcar.files={app.json},seedcar.resources.limits.memory=124Mi", "but 160Mi are needed"),
+    ("seedcar.files={a.json,b.env}", "is less than 80Mi"),
     // The schema's.
     ("seedcar.backup.secrets.count=0", "count"),
     ("seedcar.events.enabled=yes", "enabled"),

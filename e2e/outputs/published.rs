@@ -6,7 +6,8 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde_json::{Value, json};
 
 use crate::consul::{Consul, Kind};
-use crate::rig::Pod;
+use crate::rig::{Pod, SOON};
+use crate::wait::eventually;
 
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 
@@ -125,4 +126,39 @@ fn a_file_that_is_asked_for_later_is_made_without_a_change_in_consul() {
     let sidecar = pod.run(&["--file", "all.json"]);
     sidecar.shows("all.json", "{\n  \"a\": \"1\"\n}\n");
     sidecar.shows("a", "1");
+}
+
+#[test]
+fn a_file_of_a_large_prefix_is_made_as_soon_though_its_values_were_not_to_be_read_again() {
+    let consul = Consul::start(Kind::Real);
+    let large = "x".repeat(100_000);
+    consul.put("app/a", &large);
+    let pod = Pod::new(consul.addr(), "app").arg(&["--no-heartbeat"]);
+    pod.init();
+    // A fresh generation of a prefix of this size is taken up with a question for its index alone.
+    let sidecar = pod.run(&["--file", "all.env"]);
+    sidecar.shows("all.env", format!("A={large}\n"));
+    assert_eq!(sidecar.events("made_again").len(), 1, "{}", sidecar.log());
+}
+
+#[test]
+fn a_file_that_would_be_too_large_leaves_what_is_there_and_says_so() {
+    let consul = Consul::start(Kind::Real);
+    consul.put("app/a", "1");
+    let args = ["--file", "all.json", "--max-bytes", "4Ki"];
+    let pod = Pod::new(consul.addr(), "app").arg(&args);
+    pod.init();
+    let sidecar = pod.run(&[]);
+    sidecar.until("the watch works", |s| s.mechanisms["watch"].up);
+    // Within the guard, and six times as large in JSON.
+    consul.put("app/b", "\0".repeat(3000));
+    eventually("it is said", SOON, || {
+        let failed = sidecar.events("publish_failed");
+        let text = failed.first()?["error"].as_str()?.to_owned();
+        text.contains("all.json would be larger than 4505 bytes").then_some(())
+    });
+    assert!(pod.read("b").is_none());
+    assert_eq!(pod.read("all.json").as_deref(), Some(&b"{\n  \"a\": \"1\"\n}\n"[..]));
+    consul.put("app/b", "2");
+    sidecar.shows("all.json", "{\n  \"a\": \"1\",\n  \"b\": \"2\"\n}\n");
 }

@@ -1,5 +1,7 @@
-// Reads a JSON file with Node's parser: names and values, in base64, one pair a line.
+// Reads a file with Node's parsers: names and values, in base64, one pair a line. How: json, dotenv (the
+// package of that name) or core (Node's own for --env-file; without one, the package again).
 const fs = require("fs");
+const util = require("util");
 
 function* flat(prefix, value) {
     if (typeof value === "string") {
@@ -11,6 +13,9 @@ function* flat(prefix, value) {
     }
 }
 
-const read = JSON.parse(fs.readFileSync(process.argv[2], "utf8"));
-const lines = [...flat(null, read)].map((pair) => pair.map((text) => Buffer.from(text).toString("base64")).join(" "));
-fs.writeSync(1, lines.join("\n"));
+const dotenv = (text) => require("dotenv").parse(text);
+const parsers = { json: JSON.parse, dotenv, core: util.parseEnv ?? dotenv };
+const [, , file, how] = process.argv;
+const read = parsers[how ?? "json"](fs.readFileSync(file, "utf8"));
+const base64 = (text) => Buffer.from(text).toString("base64");
+fs.writeFileSync(1, [...flat(null, read)].map((pair) => pair.map(base64).join(" ")).join("\n"));

@@ -68,6 +68,7 @@ fn publish(volume: &Volume, number: u64, previous: Option<&Generation>) -> Gener
         generation: name.clone(),
         published: String::new(),
         tree: plan.tree_digest(),
+        outputs: None,
         sources: Vec::new(),
     };
     let fd = generation::build(volume, &name, &plan, &manifest, previous).expect("a generation");

@@ -7,7 +7,6 @@ use crate::config::Config;
 use crate::exit::Exit;
 use crate::model::key::{Prefix, PrefixRules};
 use crate::model::offer::{Content, Offer};
-use crate::model::output::Output;
 use crate::publisher::Publisher;
 use crate::seed::Unseeded;
 use crate::store::{Backup, Store};
@@ -27,7 +26,7 @@ pub fn restore(config: &Config, store: &Store, backup: Backup) -> Result<(), Uns
             return refuse(Exit::BackupDamaged, "the backup's prefix is not one".to_owned());
         };
         config.sources = vec![config::Source { name: "default".to_owned(), prefix }];
-        config.outputs = vec![Output::Tree { layers: vec![0] }];
+        config.outputs.iter_mut().for_each(|output| output.set_layers(vec![0]));
     }
     let app = App::new(config, None);
     let setup = app.keeper_setup().expect("the backup came from a configured volume");

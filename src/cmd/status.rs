@@ -73,7 +73,7 @@ fn source_lines(name: &str, source: &Source, out: &mut impl Write) -> io::Result
         writeln!(out, "  newest     {} (confirmed {})", backup.name, backup.confirmed)?;
     }
     if source.skipped_total > 0 {
-        writeln!(out, "  skipped    {} keys cannot be files", source.skipped_total)?;
+        writeln!(out, "  skipped    {} keys are missing from an output", source.skipped_total)?;
     }
     if let Some(held) = &source.held {
         let (keys, published) = (held.keys, held.published_keys);

@@ -54,17 +54,18 @@ struct Checker<'t> {
 impl Checker<'_> {
     fn config(&mut self) -> Config {
         let volume = self.path(Id::Volume);
+        let guards = self.guards();
         let config = Config {
             backup: self.backup(&volume),
             volume,
             consul: self.consul(),
             token: self.token(),
             sources: self.sources(),
-            outputs: self.outputs(),
             watch: self.watch(),
             heartbeat: self.heartbeat(),
             seed_timeout: self.period(Id::SeedTimeout, at_least(SHORTEST)),
-            guards: self.guards(),
+            outputs: self.outputs(guards.max_bytes),
+            guards,
             http: self.read(Id::Http, read::listen),
             http_explicit: self.typed.one(Id::Http).is_some(),
             events: self.events(),

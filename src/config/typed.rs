@@ -206,8 +206,15 @@ impl TypedOutput {
             value: Some(text.to_owned()),
             origin: origin.clone(),
         };
-        let path = self.file.as_ref().map(|file| file.get("path").map_or("", |path| &path.text));
-        let output = line("output", path.unwrap_or("tree"), &self.origin);
+        let output = match &self.file {
+            None => "tree".to_owned(),
+            Some(said) => {
+                let words = ["path", "format", "shape", "types"].map(|key| said.get(key));
+                let words: Vec<_> = words.into_iter().flatten().map(|g| g.text.as_str()).collect();
+                words.join(", ")
+            }
+        };
+        let output = line("output", &output, &self.origin);
         let layers = self.layers.iter().flatten();
         std::iter::once(output).chain(layers.map(move |l| line("layer", &l.text, &l.origin)))
     }

@@ -2,6 +2,7 @@
 //! values always make the same bytes.
 
 mod assignments;
+mod bound;
 mod properties;
 
 use std::collections::BTreeMap;
@@ -34,20 +35,37 @@ enum Scalar<'a> {
     Float(f64),
 }
 
-/// Writes a file of `keys`: paths in order, none twice, with their values.
-pub fn make(file: &Single, keys: &[(&str, &[u8])]) -> Made {
+/// A file would be larger than it may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TooLarge {
+    /// Its path.
+    pub path: String,
+    /// How large it may be, in bytes.
+    pub max: u64,
+}
+
+/// Writes a file of `keys`: paths in order, none twice, with their values. Errors before it takes memory
+/// for one that may be larger than allowed.
+pub fn make(file: &Single, keys: &[(&str, &[u8])]) -> Result<Made, TooLarge> {
     let mut left_out = Vec::new();
     let texts = texts(keys, &mut left_out);
+    let fits = |bytes: u64| {
+        let too_large = || TooLarge { path: file.path.clone(), max: file.max_bytes };
+        (bytes <= file.max_bytes).then_some(()).ok_or_else(too_large)
+    };
     let bytes = match file.format {
         Format::Properties | Format::Env | Format::Shell => {
+            fits(texts.iter().map(|(_, path, value)| bound::line(path, value)).sum())?;
             lines(file.format, texts, &mut left_out)
         }
         Format::Json | Format::Yaml | Format::Toml => {
-            structured(file.format, &levels(file, texts, &mut left_out))
+            let top = levels(file, texts, &mut left_out);
+            fits(bound::level(file.format, "", 0, &top))?;
+            structured(file.format, &top)
         }
     };
     left_out.sort_unstable_by_key(|(at, _)| *at);
-    Made { bytes, left_out }
+    Ok(Made { bytes, left_out })
 }
 
 /// A key by its position, its path, and its value.
@@ -73,33 +91,23 @@ fn lines(format: Format, texts: Vec<Text<'_>>, left_out: &mut Vec<(usize, Unsafe
             Format::Properties => path.replace('/', "."),
             _ => assignments::name(path),
         };
-        if !can_hold(format, value) {
-            left_out.push((at, Unsafe::NotText));
+        if format == Format::Shell && assignments::is_of_the_shell(&name) {
+            left_out.push((at, Unsafe::ShellVariable));
             continue;
         }
-        match names.entry(name) {
-            Entry::Vacant(free) => drop(free.insert(value)),
+        let line = match format {
+            Format::Properties => Some(properties::line(&name, value)),
+            Format::Shell => assignments::shell(&name, value),
+            _ => assignments::dotenv(&name, value),
+        };
+        match (line, names.entry(name)) {
+            (None, _) => left_out.push((at, Unsafe::NotText)),
+            (Some(line), Entry::Vacant(free)) => drop(free.insert(line)),
             // The first in order keeps the name.
-            Entry::Occupied(_) => left_out.push((at, Unsafe::SameName)),
+            (Some(_), Entry::Occupied(_)) => left_out.push((at, Unsafe::SameName)),
         }
     }
-    let mut text = String::new();
-    for (name, value) in &names {
-        match format {
-            Format::Properties => properties::line(&mut text, name, value),
-            Format::Shell => assignments::shell(&mut text, name, value),
-            _ => assignments::dotenv(&mut text, name, value),
-        }
-    }
-    text.into_bytes()
-}
-
-fn can_hold(format: Format, value: &str) -> bool {
-    match format {
-        Format::Shell => !value.contains('\0'),
-        Format::Env => !value.contains('\0') && assignments::is_for_dotenv(value),
-        _ => true,
-    }
+    names.into_values().collect::<String>().into_bytes()
 }
 
 fn levels<'a>(
@@ -164,8 +172,9 @@ impl Serialize for Node<'_> {
 // === impl Scalar ===
 
 impl<'a> Scalar<'a> {
-    /// A number only where it is written back as it stood there: `1.10` is a version, `007` a name, and
-    /// `1e3` a number to some readers of YAML and text to others.
+    /// A number only where it is written back as it stood there, by everybody: `1.10` is a version, `007` a
+    /// name, `1e3` a number to some readers of YAML and text to others, and above 2^53 readers of JSON
+    /// that have one kind of number change the last digits.
     fn of(text: &'a str, types: Types) -> Self {
         if types == Types::Text {
             return Self::Text(text);
@@ -174,7 +183,8 @@ impl<'a> Scalar<'a> {
             return Self::Bool(is);
         }
         let integer: Option<i64> = text.parse().ok();
-        if let Some(number) = integer.filter(|number| number.to_string() == text) {
+        let is_exact = |number: &i64| number.unsigned_abs() < 1 << 53 && number.to_string() == text;
+        if let Some(number) = integer.filter(is_exact) {
             return Self::Integer(number);
         }
         let has_fraction =

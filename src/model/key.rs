@@ -83,8 +83,10 @@ pub enum Unsafe {
     MarkerValue,
     /// A file that is made of all keys has this name, or lies where this directory would.
     Taken,
-    /// The value is not text that a file of this format can hold.
+    /// The value is nothing that a file of this format can hold.
     NotText,
+    /// In a file for a shell: a variable that the shell itself lives on.
+    ShellVariable,
     /// Another key has the same name in a file of this format: `A_B` is made of `a/b` and of `a-b`.
     SameName,
 }
@@ -186,6 +188,7 @@ impl Unsafe {
             Self::MarkerValue => "marker_value",
             Self::Taken => "taken",
             Self::NotText => "not_text",
+            Self::ShellVariable => "shell_variable",
             Self::SameName => "same_name",
         }
     }

@@ -1,5 +1,9 @@
 //! What applications see of their sources.
 
+use sha2::{Digest as _, Sha256};
+
+use super::snapshot::Digest;
+
 /// One output of a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -25,6 +29,8 @@ pub struct Single {
     pub shape: Shape,
     /// What values become. Formats without types have text only.
     pub types: Types,
+    /// How large it may be, in bytes. Escaped, a value can take six times its size.
+    pub max_bytes: u64,
 }
 
 /// How a file is written.
@@ -38,9 +44,9 @@ pub enum Format {
     Toml,
     /// What `java.util.Properties` loads.
     Properties,
-    /// What dotenv libraries load: `NAME='value'`.
+    /// What dotenv libraries load.
     Env,
-    /// What a POSIX shell reads with `.`: differs from `Env` only where quotes do.
+    /// What a POSIX shell reads with `.`.
     Shell,
 }
 
@@ -62,6 +68,11 @@ pub enum Types {
     Auto,
 }
 
+/// A digest of which outputs are made, and how: what made a generation is compared by it.
+pub fn digest(outputs: &[Output]) -> Digest {
+    Digest::from_bytes(Sha256::digest(format!("{outputs:?}")).into())
+}
+
 // === impl Output ===
 
 impl Output {
@@ -70,6 +81,14 @@ impl Output {
         match self {
             Self::Tree { layers } => layers,
             Self::File(file) => &file.layers,
+        }
+    }
+
+    /// Makes it of others.
+    pub fn set_layers(&mut self, others: Vec<usize>) {
+        match self {
+            Self::Tree { layers } => *layers = others,
+            Self::File(file) => file.layers = others,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::format;
+use super::format::{self, TooLarge};
 use super::key::{Place, Prefix, Unsafe};
 use super::output::{Output, Single};
 use super::snapshot::{Digest, Entry, Snapshot};
@@ -19,6 +19,8 @@ pub struct Plan {
     pub directories: Vec<Box<str>>,
     /// The keys that became nothing, or are missing from a file, and why.
     pub skipped: Vec<Skipped>,
+    /// A file of several keys that could not be made: the plan is not to be published.
+    pub too_large: Option<TooLarge>,
 }
 
 /// One file. The path is part of the key and is not copied.
@@ -172,6 +174,7 @@ struct Sorter {
     files: Vec<File>,
     /// The paths of those that outputs make of several keys.
     made: Vec<Box<str>>,
+    too_large: Option<TooLarge>,
     markers: Vec<Box<str>>,
     skipped: Vec<Skipped>,
 }
@@ -185,7 +188,13 @@ impl Sorter {
         keys.layers(&file.layers, parts);
         keys.overlay();
         let named: Vec<_> = keys.files.iter().map(|f| (f.path(), f.value())).collect();
-        let made = format::make(file, &named);
+        let made = match format::make(file, &named) {
+            Ok(made) => made,
+            Err(too_large) => {
+                self.too_large = Some(too_large);
+                return;
+            }
+        };
         for (at, why) in made.left_out {
             let file = &keys.files[at];
             self.skip(file.source.expect("a key's"), &file.entry, why);
@@ -259,7 +268,7 @@ impl Sorter {
         // A key that is missing from several outputs is named once.
         self.skipped.sort_by(|a, b| (a.source, &a.entry.key).cmp(&(b.source, &b.entry.key)));
         self.skipped.dedup_by(|a, b| a.source == b.source && a.entry.key == b.entry.key);
-        Plan { files, directories, skipped: self.skipped }
+        Plan { files, directories, skipped: self.skipped, too_large: self.too_large }
     }
 
     /// All ancestors of files and markers, and the markers themselves, in order.
@@ -345,7 +354,8 @@ mod tests {
 
     fn json(path: &str, layers: &[usize]) -> Output {
         let (format, shape, types) = (Format::Json, Shape::Flat, Types::Text);
-        Output::File(Single { path: path.into(), layers: layers.to_vec(), format, shape, types })
+        let (path, layers, max_bytes) = (path.into(), layers.to_vec(), 1000);
+        Output::File(Single { path, layers, format, shape, types, max_bytes })
     }
 
     #[test]

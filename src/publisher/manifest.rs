@@ -17,6 +17,9 @@ pub struct Manifest {
     pub published: String,
     /// Digest over all file names and contents of the tree, as it must be found on disk.
     pub tree: Digest,
+    /// Digest of which outputs were made, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Digest>,
     /// One entry per source, in layer order.
     pub sources: Vec<Part>,
 }

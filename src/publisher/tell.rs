@@ -9,6 +9,7 @@ use crate::metrics::Id;
 use crate::model::confirmation::Origin;
 use crate::model::moment::{Moment, rfc3339};
 use crate::model::offer::Content;
+use crate::model::output;
 use crate::model::plan::Plan;
 use crate::model::snapshot::{Digest, Snapshot};
 use crate::sys;
@@ -49,7 +50,8 @@ impl Publisher {
         };
         let sources = contents.iter().enumerate().map(part).collect();
         let published = rfc3339(sys::wall_seconds());
-        Manifest { schema: 1, generation: name.to_owned(), published, tree, sources }
+        let outputs = Some(output::digest(&self.setup.outputs));
+        Manifest { schema: 1, generation: name.to_owned(), published, tree, outputs, sources }
     }
 
     pub(super) fn announce(

@@ -351,7 +351,8 @@ fn what_was_adopted_is_made_again_where_other_outputs_are_asked_for() {
     let mut setup = rig.setup();
     let (shape, types) = (Shape::Nested, Types::Text);
     let (path, format) = ("app.json".to_owned(), Format::Json);
-    setup.outputs.push(Output::File(Single { path, layers: vec![0], format, shape, types }));
+    let (layers, max_bytes) = (vec![0], 1000);
+    setup.outputs.push(Output::File(Single { path, layers, format, shape, types, max_bytes }));
     let board = Arc::new(Board::new(1));
     let publisher = Publisher::open(setup, board.clone(), Arc::default()).unwrap();
     assert_eq!(rig.read("app.json"), None, "nothing is known of the values yet");

@@ -7,6 +7,7 @@ use super::manifest::Manifest;
 use super::{Current, KEEP, KEEP_COUNT, NAMES_AGAIN, Publisher, audit, persist, volume};
 use crate::metrics::Id;
 use crate::model::moment::Moment;
+use crate::model::output;
 use crate::sys;
 
 impl Publisher {
@@ -37,6 +38,14 @@ impl Publisher {
             return None;
         }
         persist::adopt(&self.board, &manifest, &sys::boot_id(), sys::now());
+        if manifest.outputs != Some(output::digest(&self.setup.outputs)) {
+            // Its values are not known here; the next full read brings them.
+            self.ask_again();
+            tracing::warn!(
+                event = "other_outputs",
+                "what is adopted was made of other outputs; it is made again once Consul has answered"
+            );
+        }
         let generation = Generation { name: name.to_owned(), fd, plan: None };
         tracing::info!(
             event = "adopted",
@@ -77,28 +86,19 @@ impl Publisher {
     /// Publishes the same content again, every file written afresh: what a link leads to may be the
     /// very file that was changed.
     fn repair(&mut self) {
-        if self.make_again(sys::now(), true) {
-            self.metrics.count(Id::Repairs, &[]);
-            tracing::warn!(event = "repaired", "the published tree had been changed; put back");
-        }
-    }
-
-    /// Publishes the content that there is; true when that went well. `afresh` links nothing.
-    pub(super) fn make_again(&mut self, now: Moment, afresh: bool) -> bool {
+        let now = sys::now();
         let Some(contents) = self.pending.contents(&self.board) else {
-            return false;
+            return;
         };
         let snapshots: Vec<_> = contents.iter().map(|(snapshot, _)| snapshot.clone()).collect();
         let plan = self.plan(&snapshots);
-        match self.make(plan, &contents, now, afresh) {
+        match self.make(plan, &contents, now, true) {
             Ok(_) => {
+                self.metrics.count(Id::Repairs, &[]);
+                tracing::warn!(event = "repaired", "the published tree had been changed; put back");
                 self.announce(contents, Changes::default(), now);
-                true
             }
-            Err(error) => {
-                self.publish_failed(error, now);
-                false
-            }
+            Err(error) => self.publish_failed(error, now),
         }
     }
 

@@ -79,6 +79,9 @@ pub enum Error {
         /// How much there is.
         free: u64,
     },
+    /// A file of all keys would be larger than it may.
+    #[error("{0} would be larger than {1} bytes; raise max-bytes, or give it fewer keys")]
+    TooLarge(String, u64),
     /// A key's name is taken by what is not ours to remove.
     #[error("volume: a directory that is not ours is in the way of a key's name")]
     Blocked,
@@ -114,7 +117,7 @@ impl Error {
             Self::Missing(..) => "missing",
             Self::Locked(_) => "locked",
             Self::Foreign(..) | Self::OtherUser(..) => "foreign",
-            Self::Full { .. } => "full",
+            Self::Full { .. } | Self::TooLarge(..) => "full",
             Self::Blocked => "blocked",
             Self::Io(_, Errno::NOSPC | Errno::DQUOT) => "full",
             Self::Io(_, Errno::ROFS) => "read_only",

@@ -65,14 +65,20 @@ that name then, or with "name" "" the name of the release.
 {{- if and .backup.existingClaim (ne .backup.type "existingClaim") -}}
 {{- fail (printf "seedcar: seedcar.backup.existingClaim is set, but seedcar.backup.type is %s" .backup.type) -}}
 {{- end -}}
-{{- if lt (include "seedcar.mebibytes" .volume.sizeLimit | int64) (include "seedcar.mebibytes" .guards.maxBytes | int64) -}}
+{{- $payload := include "seedcar.mebibytes" .guards.maxBytes | int64 -}}
+{{- $room := mul $payload (add1 (mul 2 (len .files))) -}}
+{{- if lt (include "seedcar.mebibytes" .volume.sizeLimit | int64) $room -}}
+{{- if .files -}}
+{{- fail (printf "seedcar: seedcar.volume.sizeLimit (%s) is less than %dMi: seedcar.guards.maxBytes (%s) once for the tree and twice for each of seedcar.files, which is written anew beside the old one; raise it, or lower guards.maxBytes" .volume.sizeLimit $room .guards.maxBytes) -}}
+{{- else -}}
 {{- fail (printf "seedcar: seedcar.volume.sizeLimit (%s) is less than seedcar.guards.maxBytes (%s): what is let through would not fit; two or three times as much is right" .volume.sizeLimit .guards.maxBytes) -}}
+{{- end -}}
 {{- end -}}
 {{- $given := .resources.limits.memory -}}
 {{- if $given -}}
 {{- $least := include "seedcar.memory.least" . | int64 -}}
 {{- if lt (include "seedcar.mebibytes" $given | int64) $least -}}
-{{- fail (printf "seedcar: seedcar.resources.limits.memory is %s, but %dMi are needed: 1.25 x volume.sizeLimit (%s) + 2.2 x guards.maxBytes (%s) + 8Mi; leave it empty, or lower those" $given $least .volume.sizeLimit .guards.maxBytes) -}}
+{{- fail (printf "seedcar: seedcar.resources.limits.memory is %s, but %dMi are needed: 1.25 x volume.sizeLimit (%s) + 2.2 x guards.maxBytes (%s) + 8Mi, and more for backups in Secrets and for files; leave it empty, or lower those" $given $least .volume.sizeLimit .guards.maxBytes) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

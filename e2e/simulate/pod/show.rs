@@ -148,5 +148,5 @@ fn manifest(content: &Content) -> Manifest {
     };
     let tree = Digest::from_bytes([0; 32]);
     let (generation, published) = ("..2026".to_owned(), String::new());
-    Manifest { schema: 1, generation, published, tree, sources: vec![part] }
+    Manifest { schema: 1, generation, published, tree, outputs: None, sources: vec![part] }
 }

@@ -3,7 +3,7 @@
 use super::{
     super::{
         guess::did_you_mean,
-        problem::{Kind, Problem, Reason},
+        problem::{Kind, Problem},
         setting::Id,
         typed::{Given, NamedPrefix, TypedOutput},
     },
@@ -14,18 +14,22 @@ use crate::model::output::{Format, Output, Shape, Single, Types};
 
 impl Checker<'_> {
     /// One tree of all sources, unless something else is asked for; and the files of the flags.
-    pub fn outputs(&mut self) -> Vec<Output> {
+    pub fn outputs(&mut self, payload: u64) -> Vec<Output> {
+        // A tenth more, for what is between the values and before them.
+        let max_bytes = payload.saturating_add(payload / 10);
         let typed = self.typed.outputs.as_deref();
         let before = self.problems.len();
         let mut outputs = match typed {
             None => vec![Output::Tree { layers: self.all_layers() }],
-            Some(typed) => typed.iter().filter_map(|output| self.output(output)).collect(),
+            Some(typed) => {
+                typed.iter().filter_map(|output| self.output(output, max_bytes)).collect()
+            }
         };
         for given in self.typed.all(Id::File) {
-            outputs.extend(self.named_file(given).map(Output::File));
+            outputs.extend(self.named_file(given, max_bytes).map(Output::File));
         }
         self.one_tree(typed.unwrap_or_default());
-        self.apart(&outputs);
+        self.apart();
         if self.problems.len() == before {
             // One mistake, one problem.
             self.all_used(&outputs);
@@ -37,9 +41,15 @@ impl Checker<'_> {
         (0..self.typed.sources.len()).collect()
     }
 
-    fn output(&mut self, typed: &TypedOutput) -> Option<Output> {
+    fn output(&mut self, typed: &TypedOutput, max_bytes: u64) -> Option<Output> {
         let layers = match &typed.layers {
             None => self.all_layers(),
+            Some(given) if given.is_empty() => {
+                let problem = Problem::new(Kind::Missing, "layers", "are none");
+                let hint = "name sources, or leave layers out for all of them";
+                self.problems.push(problem.at(typed.origin.clone()).hint(hint));
+                return None;
+            }
             Some(given) => self.layers(given),
         };
         let Some(said) = &typed.file else { return Some(Output::Tree { layers }) };
@@ -73,14 +83,15 @@ impl Checker<'_> {
             format,
             shape: shape.map_or(Some(Shape::Nested), |(_, shape)| shape)?,
             types: types.map_or(Some(Types::Text), |(_, types)| types)?,
+            max_bytes,
         }))
     }
 
-    fn named_file(&mut self, given: &Given) -> Option<Single> {
+    fn named_file(&mut self, given: &Given, max_bytes: u64) -> Option<Single> {
         let (path, format) = (self.path_of(given), self.format_of(given));
         let layers = self.all_layers();
         let (shape, types) = (Shape::Nested, Types::Text);
-        Some(Single { path: path?, layers, format: format?, shape, types })
+        Some(Single { path: path?, layers, format: format?, shape, types, max_bytes })
     }
 
     fn format_of(&mut self, path: &Given) -> Option<Format> {
@@ -145,20 +156,24 @@ impl Checker<'_> {
     }
 
     /// No file is where another one is, or where another one needs a directory.
-    fn apart(&mut self, outputs: &[Output]) {
-        let mut paths: Vec<&str> = Vec::new();
-        for output in outputs {
-            let Output::File(file) = output else { continue };
+    fn apart(&mut self) {
+        let said = self.typed.outputs.iter().flatten().filter_map(|o| o.file.as_ref()?.get("path"));
+        let mut before: Vec<&Given> = Vec::new();
+        for given in said.chain(self.typed.all(Id::File)) {
             let below = |path: &str, other: &str| {
                 path.strip_prefix(other)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             };
-            if paths.iter().any(|path| below(path, &file.path) || below(&file.path, path)) {
-                let reason = "lies where another file of the outputs is";
-                let problem = Problem::new(Kind::Conflict, "output", reason).text(&file.path);
-                self.problems.push(problem.hint("give it another path"));
+            let meets =
+                |other: &&Given| below(&given.text, &other.text) || below(&other.text, &given.text);
+            if before.iter().any(meets) {
+                self.bad_file(
+                    given,
+                    "lies where another file of the outputs is",
+                    "give it another path",
+                );
             }
-            paths.push(&file.path);
+            before.push(given);
         }
     }
 
@@ -175,8 +190,7 @@ impl Checker<'_> {
     }
 
     fn bad_file(&mut self, given: &Given, reason: &str, hint: &str) {
-        let reason = Reason::malformed(reason);
-        let problem = Problem::new(reason.kind, "output", reason.text);
+        let problem = Problem::new(Kind::Malformed, "output", reason);
         let problem = problem.text(&given.text).at(given.origin.clone());
         self.problems.push(problem.hint(hint));
     }

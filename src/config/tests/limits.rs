@@ -103,8 +103,9 @@ fn sources_keep_their_order_and_names() {
 #[test]
 fn files_are_beside_the_tree_or_what_the_file_says() {
     let single = |path: &str, format| {
-        let (shape, types) = (Shape::Nested, Types::Text);
-        Output::File(Single { path: path.into(), layers: vec![0], format, shape, types })
+        let (shape, types, max_bytes) = (Shape::Nested, Types::Text, (16 << 20) / 10 * 11 + 6);
+        let (path, layers) = (path.into(), vec![0]);
+        Output::File(Single { path, layers, format, shape, types, max_bytes })
     };
     let files = [single("a.json", Format::Json), single("etc/b.env", Format::Env)];
     let tree = Output::Tree { layers: vec![0] };

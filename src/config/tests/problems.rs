@@ -106,11 +106,11 @@ fn all_problems_come_at_once() {
         "volume",
         "guards.maxBites",
         "CONSUL_GRPC_ADDR",
+        "max-bytes",
+        "max-keys",
         "ssl-verify",
         "source",
         "wait",
-        "max-bytes",
-        "max-keys",
         "http",
         "no-heartbeat",
     ];

@@ -4,6 +4,9 @@ use super::*;
 use crate::config::{SAMPLE, Setting, TABLE, Unit};
 use crate::model::output::{Format, Output, Shape, Single, Types};
 
+/// A tenth above the default of max-bytes.
+const LARGEST: u64 = (16 << 20) + (16 << 20) / 10;
+
 const SOURCES: &str = "sources: [{name: a, prefix: x/a}, {name: b, prefix: x/b}]\n";
 
 #[test]
@@ -18,6 +21,7 @@ fn layers_choose_the_order() {
         format: Format::Toml,
         shape: Shape::Flat,
         types: Types::Auto,
+        max_bytes: LARGEST,
     };
     let said = "{path: etc/app, layers: [b, a], format: toml, shape: flat, types: auto}";
     assert_eq!(layers(&format!("outputs: [{{file: {said}}}]")), [Output::File(single.clone())]);
@@ -162,8 +166,18 @@ fn a_file_of_the_wrong_shape_says_where() {
         ),
         (
             "outputs: [{file: {path: etc, format: json}}, {file: {path: etc/a.json}}]",
-            Conflict,
-            "output \"etc/a.json\": lies where another file of the outputs is; give it another path",
+            Malformed,
+            "output \"etc/a.json\": lies where another file of the outputs is (seedcar.yaml: outputs[1].file.path, line 2); give it another path",
+        ),
+        (
+            "outputs: [{tree: {layers: []}}]",
+            Missing,
+            "layers: are none (seedcar.yaml: outputs[0].tree, line 2); name sources, or leave layers out for all of them",
+        ),
+        (
+            "outputs: [{tree: {}}, {file: {path: a.json, layers: }}]",
+            Missing,
+            "layers: are none (seedcar.yaml: outputs[1].file, line 2); name sources, or leave layers out for all of them",
         ),
         (
             "outputs: [{tree: {layout: plain}}]",

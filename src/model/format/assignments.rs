@@ -1,5 +1,8 @@
-//! `NAME=value` lines, for dotenv libraries and for shells. They agree on what has no quotes, and on
-//! single quotes around what has neither a single quote nor a backslash.
+//! `NAME=value` lines, for dotenv libraries and for shells.
+//!
+//! Libraries agree on little: one takes `\\\\` in any quotes for one backslash, another in none; one
+//! ends a quoted value at the first quote, another knows `\\"`. What is written here they all read
+//! alike; what none of these ways can say is left out.
 
 /// What needs no quotes anywhere.
 fn is_plain(value: &str) -> bool {
@@ -14,46 +17,49 @@ pub(super) fn name(path: &str) -> String {
     digit.then_some('_').into_iter().chain(path.chars().map(letter)).collect()
 }
 
-/// Adds a line for a shell (POSIX 2.2.2).
-pub(super) fn shell(to: &mut String, name: &str, value: &str) {
+/// True of the variables that a shell itself lives on, or that run code when one starts: it would not
+/// find its programs again, or end at once because they cannot be set.
+pub(super) fn is_of_the_shell(name: &str) -> bool {
+    let own = ["PATH", "IFS", "UID", "EUID", "PPID", "OPTIND", "ENV", "PS4", "SHELLOPTS"];
+    own.contains(&name) || name.starts_with("LD_") || name.starts_with("BASH")
+}
+
+/// A line for a shell (POSIX 2.2.2). It has a way to say everything but NUL.
+pub(super) fn shell(name: &str, value: &str) -> Option<String> {
+    match value {
+        value if is_plain(value) => Some(format!("{name}={value}\n")),
+        value if value.contains('\0') => None,
+        value => Some(format!("{name}='{}'\n", value.replace('\'', "'\\''"))),
+    }
+}
+
+/// A line for dotenv libraries, if there is one that they all read alike. They read files as text, in
+/// which a carriage return may become a line feed.
+pub(super) fn dotenv(name: &str, value: &str) -> Option<String> {
+    if value.contains(['\0', '\r']) {
+        return None;
+    }
+    let single = !value.contains('\'') && !value.contains("\\\\") && !value.ends_with('\\');
     if is_plain(value) {
-        return line(to, name, value);
+        Some(format!("{name}={value}\n"))
+    } else if single {
+        Some(format!("{name}='{value}'\n"))
+    } else if is_bare(value) {
+        Some(format!("{name}={value}\n"))
+    } else if !value.contains(['"', '\\', '$', '`']) {
+        Some(format!("{name}=\"{}\"\n", value.replace('\n', "\\n")))
+    } else {
+        None
     }
-    line(to, name, &format!("'{}'", value.replace('\'', "'\\''")));
 }
 
-/// True of what a dotenv library can read. A backslash before the closing quote is taken for an escape
-/// of that, however many there are; only without quotes it is none.
-pub(super) fn is_for_dotenv(value: &str) -> bool {
-    !value.ends_with('\\') || is_bare(value)
-}
-
-/// What a dotenv library takes as it is.
+/// What they all take as it is, up to the end of the line.
 fn is_bare(value: &str) -> bool {
-    value.trim() == value && !value.starts_with(['\'', '"']) && !value.contains(['\n', '\r', '#'])
-}
-
-/// Adds a line for a dotenv library. They read files as text, in which a carriage return may become
-/// a line feed; so that one is escaped, which only double quotes allow.
-pub(super) fn dotenv(to: &mut String, name: &str, value: &str) {
-    if is_plain(value) || value.ends_with('\\') {
-        return line(to, name, value);
-    }
-    if !value.contains(['\'', '\\', '\r']) {
-        return line(to, name, &format!("'{value}'"));
-    }
-    let mut quoted = String::with_capacity(value.len() + 8);
-    for c in value.chars() {
-        match c {
-            '\\' | '"' => quoted.extend(['\\', c]),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            other => quoted.push(other),
-        }
-    }
-    line(to, name, &format!("\"{quoted}\""));
-}
-
-fn line(to: &mut String, name: &str, value: &str) {
-    to.extend([name, "=", value, "\n"]);
+    // What counts as space around a value differs, and what ends a line.
+    let visible = |c: char| c.is_alphanumeric() || c.is_ascii_punctuation();
+    value.starts_with(visible)
+        && value.ends_with(visible)
+        && !value.starts_with(['\'', '"', '`'])
+        && value.chars().all(|c| c == ' ' || visible(c))
+        && !value.contains(['#', '$'])
 }

@@ -3,8 +3,10 @@
 
 use std::fmt::Write as _;
 
-/// Adds `name=value`.
-pub(super) fn line(to: &mut String, name: &str, value: &str) {
+/// `name=value`.
+pub(super) fn line(name: &str, value: &str) -> String {
+    let mut text = String::with_capacity(name.len() + value.len() + 2);
+    let to = &mut text;
     // Every space of a name ends it; of a value only those at its beginning are lost.
     name.chars().for_each(|c| escape(to, c, true));
     to.push('=');
@@ -14,6 +16,7 @@ pub(super) fn line(to: &mut String, name: &str, value: &str) {
         escape(to, c, leading);
     }
     to.push('\n');
+    text
 }
 
 fn escape(to: &mut String, c: char, space: bool) {

@@ -2,12 +2,12 @@ use super::*;
 use proptest::prelude::*;
 
 fn single(format: Format, shape: Shape, types: Types) -> Single {
-    Single { path: "f".into(), layers: vec![0], format, shape, types }
+    Single { path: "f".into(), layers: vec![0], format, shape, types, max_bytes: 1 << 20 }
 }
 
 fn made(file: &Single, keys: &[(&str, &str)]) -> Made {
     let keys: Vec<_> = keys.iter().map(|(path, value)| (*path, value.as_bytes())).collect();
-    make(file, &keys)
+    make(file, &keys).unwrap()
 }
 
 fn text(format: Format, keys: &[(&str, &str)]) -> String {
@@ -37,9 +37,10 @@ fn each_format_as_a_person_would_write_it() {
         text(Format::Properties, KEYS),
         "db.host=h.example\ndb.max-size=3\ngreeting=it's \"so\"\\nand so\n"
     );
+    let without = [KEYS[0], KEYS[1], ("greeting", "it's so\nand so")];
     assert_eq!(
-        text(Format::Env, KEYS),
-        "DB_HOST=h.example\nDB_MAX_SIZE=3\nGREETING=\"it's \\\"so\\\"\\nand so\"\n"
+        text(Format::Env, &without),
+        "DB_HOST=h.example\nDB_MAX_SIZE=3\nGREETING=\"it's so\\nand so\"\n"
     );
     assert_eq!(
         text(Format::Shell, KEYS),
@@ -85,7 +86,7 @@ fn of_names_that_become_one_the_first_stays() {
 fn what_a_format_cannot_hold_is_left_out_and_said() {
     for format in Format::ALL {
         let file = single(format, Shape::Nested, Types::Text);
-        let made = make(&file, &[("a", b"\xff"), ("b", b"x\0y"), ("c", b"z")]);
+        let made = make(&file, &[("a", b"\xff"), ("b", b"x\0y"), ("c", b"z")]).unwrap();
         let nul = matches!(format, Format::Env | Format::Shell);
         let expected: &[_] = &[(0, Unsafe::NotText), (1, Unsafe::NotText)];
         assert_eq!(made.left_out, &expected[..1 + usize::from(nul)], "{format:?}");
@@ -93,18 +94,62 @@ fn what_a_format_cannot_hold_is_left_out_and_said() {
 }
 
 #[test]
-fn a_backslash_at_the_end_is_for_dotenv_what_needs_no_quotes() {
-    let file = single(Format::Env, Shape::Flat, Types::Text);
-    let keys = [("a", "C:\\"), ("b", "it's\\"), ("c", "x #\\"), ("d", "x\ny\\"), ("e", "'\\")];
-    let made = made(&file, &keys);
-    assert_eq!(made.bytes, b"A=C:\\\nB=it's\\\n");
-    assert_eq!(made.left_out, [2, 3, 4].map(|at| (at, Unsafe::NotText)));
+fn a_line_for_dotenv_is_what_all_libraries_read_alike() {
+    let lines: &[(&str, Option<&str>)] = &[
+        ("x", Some("x")),
+        ("", Some("''")),
+        ("a b", Some("'a b'")),
+        ("^\\d+$", Some("'^\\d+$'")),
+        ("{\"a\": 1}\n", Some("'{\"a\": 1}\n'")),
+        ("it's", Some("it's")),
+        ("it's \"so\" \\d", Some("it's \"so\" \\d")),
+        ("C:\\", Some("C:\\")),
+        ("it's\nso", Some("\"it's\\nso\"")),
+        (" it's", Some("\" it's\"")),
+        ("it's\n\"so\"", None),
+        ("it's\n$x", None),
+        ("it's $x", None),
+        ("x\ny\\", None),
+        ("x\ry", None),
+    ];
+    for (value, expected) in lines {
+        let line = expected.map(|expected| format!("A={expected}\n"));
+        assert_eq!(assignments::dotenv("A", value), line, "{value:?}");
+    }
+}
+
+#[test]
+fn no_variable_of_the_shells_own_is_in_a_file_for_it() {
+    let file = single(Format::Shell, Shape::Flat, Types::Text);
+    let keys = [("db/path", "1"), ("ld/preload", "x"), ("path", "/api"), ("uid", "7")];
+    let shell = made(&file, &keys);
+    assert_eq!(shell.bytes, b"DB_PATH=1\n");
+    assert_eq!(shell.left_out, [1, 2, 3].map(|at| (at, Unsafe::ShellVariable)));
+    let env = made(&single(Format::Env, Shape::Flat, Types::Text), &keys);
+    assert!(env.left_out.is_empty(), "a library sets what is not set");
+}
+
+#[test]
+fn a_file_that_would_be_too_large_is_refused_before_it_is_made() {
+    let nul = "\0".repeat(1000);
+    let deep = format!("{}k", "d/".repeat(60));
+    let lines = "x\n".repeat(1000);
+    for (format, path, value) in [
+        (Format::Json, "a", &nul),
+        (Format::Yaml, &*deep, &lines),
+        (Format::Properties, "a", &nul),
+        (Format::Shell, "a", &"'".repeat(2000)),
+    ] {
+        let file = Single { max_bytes: 5000, ..single(format, Shape::Nested, Types::Text) };
+        let refused = make(&file, &[(path, value.as_bytes())]).unwrap_err();
+        assert_eq!(refused, TooLarge { path: "f".into(), max: 5000 }, "{format:?}");
+    }
 }
 
 #[test]
 fn numbers_and_switches_lose_their_quotes_if_that_loses_nothing_else() {
     let file = single(Format::Json, Shape::Flat, Types::Auto);
-    let typed = ["true", "false", "0", "-7", "9223372036854775807", "1.5", "-0.25", "10.0"];
+    let typed = ["true", "false", "0", "-7", "9007199254740991", "1.5", "-0.25", "10.0"];
     for value in typed {
         let made = String::from_utf8(made(&file, &[("a", value)]).bytes).unwrap();
         assert_eq!(made, format!("{{\n  \"a\": {value}\n}}\n"));
@@ -124,6 +169,8 @@ fn numbers_and_switches_lose_their_quotes_if_that_loses_nothing_else() {
         "1_000",
         "NaN",
         "inf",
+        "9007199254740992",
+        "-9007199254740992",
         "9223372036854775808",
         "1.0.0",
         " 1",
@@ -153,7 +200,11 @@ proptest! {
         for format in Format::ALL {
             for (shape, types) in [(Shape::Nested, Types::Auto), (Shape::Flat, Types::Text)] {
                 let file = single(format, shape, types);
-                prop_assert_eq!(make(&file, &keys).bytes, make(&file, &keys).bytes);
+                let made = make(&file, &keys).unwrap().bytes;
+                prop_assert_eq!(&make(&file, &keys).unwrap().bytes, &made);
+                // No larger than was reckoned: it is refused where it would be.
+                let tight = Single { max_bytes: (made.len() as u64).saturating_sub(1), ..file };
+                prop_assert!(made.is_empty() || make(&tight, &keys).is_err());
             }
         }
     }
