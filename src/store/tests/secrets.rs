@@ -49,6 +49,13 @@ impl Memory {
         Store { volume, access: Access::Write, limits: WIDE }
     }
 
+    /// A store while whose work something happens, at this point of it.
+    fn open_while(&self, at: usize, happens: impl Fn(&Memory) + Send + 'static) -> Store {
+        let passed = AtomicUsize::new(0);
+        let shelf = Meddling { memory: self.clone(), passed, at, happens };
+        Store { volume: Volume::secrets(Box::new(shelf)), ..self.open() }
+    }
+
     fn asked(&self) -> Asked {
         std::mem::take(&mut self.0.lock().unwrap().asked)
     }
@@ -245,10 +252,7 @@ fn a_kill_at_any_step_leaves_the_old_or_the_new_state_and_the_next_run_works() {
     for kill in 0.. {
         let memory = Memory::new(4);
         memory.open().write(&id(), &old, at(0), "").unwrap();
-        let n = Arc::new(AtomicUsize::new(0));
-        let dying = Dying { memory: memory.clone(), left: n.clone(), kill };
-        let volume = Volume::secrets(Box::new(dying));
-        let store = Store { volume, access: Access::Write, limits: WIDE };
+        let store = memory.open_while(kill, |_| resume_unwind(Box::new("killed")));
         let write = || store.write(&id(), &new, at(1), "");
         let died = catch_unwind(AssertUnwindSafe(write)).is_err();
         let found = newest(&memory.open()).unwrap();
@@ -262,44 +266,6 @@ fn a_kill_at_any_step_leaves_the_old_or_the_new_state_and_the_next_run_works() {
             assert!(kill > 8, "{kill}");
             break;
         }
-    }
-}
-
-/// Dies before or after its n-th question is answered.
-struct Dying {
-    memory: Memory,
-    left: Arc<AtomicUsize>,
-    kill: usize,
-}
-
-impl Dying {
-    fn point(&self) {
-        if self.left.fetch_add(1, Ordering::Relaxed) == self.kill {
-            resume_unwind(Box::new("killed"));
-        }
-    }
-}
-
-impl Shelf for Dying {
-    fn count(&self) -> usize {
-        self.memory.count()
-    }
-
-    fn version(&self, at: usize) -> Result<String, kubernetes::Error> {
-        self.point();
-        self.memory.version(at)
-    }
-
-    fn secret(&self, at: usize) -> Result<Secret, kubernetes::Error> {
-        self.point();
-        self.memory.secret(at)
-    }
-
-    fn change(&self, at: usize, change: &Change) -> Result<(), kubernetes::Error> {
-        self.point();
-        let answer = Shelf::change(&self.memory, at, change);
-        self.point();
-        answer
     }
 }
 
@@ -513,17 +479,17 @@ fn nothing_makes_way_for_what_has_no_room_all_the_same() {
     assert!(error.to_string().contains("room for 1499"), "what can be made free counts: {error}");
 }
 
-/// Something happens just before the n-th question.
+/// Something happens at one point: before a question, or after a change has been answered.
 struct Meddling<F> {
     memory: Memory,
-    asked: AtomicUsize,
+    passed: AtomicUsize,
     at: usize,
     happens: F,
 }
 
 impl<F: Fn(&Memory)> Meddling<F> {
     fn point(&self) {
-        if self.asked.fetch_add(1, Ordering::Relaxed) == self.at {
+        if self.passed.fetch_add(1, Ordering::Relaxed) == self.at {
             (self.happens)(&self.memory);
         }
     }
@@ -544,9 +510,11 @@ impl<F: Fn(&Memory) + Send> Shelf for Meddling<F> {
         self.memory.secret(at)
     }
 
-    fn change(&self, secret: usize, change: &Change) -> Result<(), kubernetes::Error> {
+    fn change(&self, at: usize, change: &Change) -> Result<(), kubernetes::Error> {
         self.point();
-        Shelf::change(&self.memory, secret, change)
+        let answer = Shelf::change(&self.memory, at, change);
+        self.point();
+        answer
     }
 }
 
@@ -561,11 +529,7 @@ where
         for n in 1..5 {
             memory.open().write(&id(), &noise(n, 480_000), at(n as i64), "").unwrap();
         }
-        let happens = happens.clone();
-        let asked = AtomicUsize::new(0);
-        let shelf = Meddling { memory: memory.clone(), asked, at: at_question, happens };
-        let volume = Volume::secrets(Box::new(shelf));
-        let store = Store { volume, access: Access::Write, limits: WIDE };
+        let store = memory.open_while(at_question, happens.clone());
         store.write(&id(), &noise(9, 480_000), at(10), "").unwrap();
         assert_eq!(newest(&memory.open()), Some(noise(9, 480_000)));
         let names: Vec<_> = memory.keys().into_iter().map(|(_, name)| name).collect();
@@ -733,46 +697,19 @@ fn in_full_secrets_different_contents_outlive_copies_of_one() {
 
 #[test]
 fn what_has_begun_to_go_goes_whole() {
-    let memory = Memory::new(2);
-    let store = memory.open();
-    store.write(&id(), &noise(1, 1_200_000), at(0), "").unwrap();
-    store.write(&id(), &noise(2, 300_000), at(1), "").unwrap();
-    // The parts of the first are in both; somebody else writes to the second Secret while it goes.
-    let begun = Arc::new(AtomicUsize::new(0));
-    let shelf = Interrupted { memory: memory.clone(), changes: begun };
-    let volume = Volume::secrets(Box::new(shelf));
-    let store = Store { volume, access: Access::Write, limits: WIDE };
-    store.write(&id(), &noise(3, 700_000), at(2), "").unwrap();
-    assert_eq!(newest(&memory.open()), Some(noise(3, 700_000)));
-    let listed = memory.open().list(None).unwrap();
-    assert!(listed.iter().all(|l| matches!(l.state, State::Valid(_))), "{listed:?}");
-    assert_eq!(listed.len(), 2, "{listed:?}");
-}
-
-/// Between the first change and the second one somebody writes to the second Secret.
-struct Interrupted {
-    memory: Memory,
-    changes: Arc<AtomicUsize>,
-}
-
-impl Shelf for Interrupted {
-    fn count(&self) -> usize {
-        self.memory.count()
-    }
-
-    fn version(&self, at: usize) -> Result<String, kubernetes::Error> {
-        self.memory.version(at)
-    }
-
-    fn secret(&self, at: usize) -> Result<Secret, kubernetes::Error> {
-        self.memory.secret(at)
-    }
-
-    fn change(&self, at: usize, change: &Change) -> Result<(), kubernetes::Error> {
-        let answer = Shelf::change(&self.memory, at, change);
-        if self.changes.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.memory.change(1, |data| drop(data.insert("theirs".into(), vec![1])));
-        }
-        answer
+    for at_point in 0..20 {
+        let memory = Memory::new(2);
+        // The parts of the first are in both.
+        memory.open().write(&id(), &noise(1, 1_200_000), at(0), "").unwrap();
+        memory.open().write(&id(), &noise(2, 300_000), at(1), "").unwrap();
+        let theirs = |memory: &Memory| {
+            memory.change(1, |data| drop(data.insert("theirs".into(), vec![1])));
+        };
+        let store = memory.open_while(at_point, theirs);
+        store.write(&id(), &noise(3, 700_000), at(2), "").unwrap();
+        assert_eq!(newest(&memory.open()), Some(noise(3, 700_000)), "point {at_point}");
+        let listed = memory.open().list(None).unwrap();
+        let valid = listed.iter().filter(|l| matches!(l.state, State::Valid(_))).count();
+        assert_eq!((valid, listed.len()), (2, 2), "point {at_point}: {listed:?}");
     }
 }
