@@ -116,6 +116,11 @@ fn a_secret_that_somebody_has_deleted_is_done_without() {
     let app = started_from_backup(&namespace, &pod);
     let said = namespace.log(&pod.name, "seedcar-init");
     assert!(said.contains("backup_unreadable") && said.contains("make the Secret"), "{said}");
+    let verify = ["exec", &pod.name, "-c", "seedcar", "--", "/bin/seedcar", "backup", "verify"];
+    let verified = namespace.command(&verify).output().expect("start kubectl");
+    let (listed, said) = (verified.stdout, String::from_utf8_lossy(&verified.stderr));
+    assert!(String::from_utf8_lossy(&listed).contains("valid, prefix app/"), "{said}");
+    assert!(said.contains("make the Secret") && said.contains("exit code 65"), "{said}");
     let before = files(&namespace);
     heals(&consul, &[app]);
     slowly("the change is in the one that is left", || {
