@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use crate::metrics::Id;
 use crate::shutdown::Drain;
 use crate::status::Reporter;
-use crate::supervise::Pulse;
+use crate::supervise::{self, Pulse};
 use crate::sys;
 
 /// How many connections may wait to be taken.
@@ -62,7 +62,7 @@ impl Port {
         // The standard library's 128 are soon taken, and whoever finds no place tries again a second later.
         rustix::net::listen(&bound, QUEUE)?;
         bound.set_nonblocking(true)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = supervise::runtime()?;
         let listener = {
             let _inside = runtime.enter();
             TcpListener::from_std(bound)?
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_port_that_was_never_served_is_dropped_anywhere() {
-        let dropped = crate::supervise::on_runtime(async {
+        let dropped = supervise::on_runtime(async {
             drop(Port::bind((Ipv4Addr::LOCALHOST, 0).into(), false).unwrap());
         });
         dropped.unwrap();

@@ -17,7 +17,7 @@ use serde::Deserialize;
 pub use error::{Error, Kind};
 use transport::Transport;
 
-use crate::sys;
+use crate::{supervise, sys};
 
 /// One try: a large Secret over a slow network takes a second.
 const ATTEMPT: Duration = Duration::from_secs(4);
@@ -52,8 +52,8 @@ impl Api {
     /// and by the files of the service account in `/var/run/secrets/kubernetes.io/serviceaccount`.
     /// Errors when one of them is missing; asks nothing yet.
     pub fn in_cluster() -> Result<Self, Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Error::Unreachable(error.to_string()))?;
+        let runtime =
+            supervise::runtime().map_err(|error| Error::Unreachable(error.to_string()))?;
         let transport = {
             let _entered = runtime.enter();
             Transport::in_cluster()?

@@ -299,10 +299,13 @@ impl Publisher {
         let Some(snapshots) = snapshots else { return };
         let mut plan = self.plan(&snapshots);
         let tree = plan.tree_digest();
-        if let Some(current) = self.current.as_mut().filter(|current| current.tree == tree) {
+        if self.current.as_ref().is_some_and(|current| current.tree == tree) {
+            self.report_skipped(&plan);
             plan.release();
-            current.generation.plan = Some(plan.clone());
-            return self.report_skipped(&plan);
+            if let Some(current) = &mut self.current {
+                current.generation.plan = Some(plan);
+            }
+            return;
         }
         let contents: Vec<_> = snapshots.into_iter().map(|snapshot| (snapshot, None)).collect();
         match self.make(plan, &contents, now, false) {

@@ -115,7 +115,8 @@ pub fn until_drained(drain: &Drain, pulse: &Pulse, work: impl Future<Output = ()
     });
 }
 
-fn runtime() -> std::io::Result<Runtime> {
+/// A runtime for one thread.
+pub fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 

@@ -51,6 +51,9 @@ pub struct Typed {
     pub(super) outputs: Option<Vec<TypedOutput>>,
 }
 
+/// What may be said of a single file beside its layers.
+pub(super) const OF_A_FILE: [&str; 4] = ["path", "format", "shape", "types"];
+
 /// An output of the file as typed.
 #[derive(Clone)]
 pub(super) struct TypedOutput {
@@ -209,7 +212,7 @@ impl TypedOutput {
         let output = match &self.file {
             None => "tree".to_owned(),
             Some(said) => {
-                let words = ["path", "format", "shape", "types"].map(|key| said.get(key));
+                let words = OF_A_FILE.map(|key| said.get(key));
                 let words: Vec<_> = words.into_iter().flatten().map(|g| g.text.as_str()).collect();
                 words.join(", ")
             }

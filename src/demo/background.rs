@@ -23,7 +23,7 @@ impl Background {
     where
         F: Future<Output = ()>,
     {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = crate::supervise::runtime()?;
         let (stop, stopped) = oneshot::channel();
         let run = move || {
             runtime.block_on(async move {

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Api, Call, Error, JSON, Kind};
 use crate::config::Pod;
 use crate::model::moment::rfc3339;
+use crate::model::snapshot::Digest;
 
 /// The longest beginning of an Event's name, in bytes: names end at 253.
 const BEGINNING: usize = 200;
@@ -33,10 +34,9 @@ impl Event {
     fn name(&self, pod: &Pod) -> String {
         let time = if self.again { self.at } else { 0 };
         let told = format!("{}\n{}\n{}\n{time}", pod.uid, self.reason, self.message);
-        let hash = Sha256::digest(told);
-        let hex: String = hash[..8].iter().map(|b| format!("{b:02x}")).collect();
+        let hex = Digest::from_bytes(Sha256::digest(told).into()).hex();
         let beginning: String = pod.name.chars().take(BEGINNING).collect();
-        format!("{}.seedcar-{hex}", beginning.trim_end_matches(['-', '.']))
+        format!("{}.seedcar-{}", beginning.trim_end_matches(['-', '.']), &hex[..16])
     }
 }
 

@@ -91,6 +91,11 @@ pub enum Unsafe {
     SameName,
 }
 
+/// True where `path` is `other`, or lies below it.
+pub fn is_at_or_below(path: &str, other: &str) -> bool {
+    path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 // === impl Prefix ===
 
 impl Prefix {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::format::{self, TooLarge};
-use super::key::{Place, Prefix, Unsafe};
+use super::key::{Place, Prefix, Unsafe, is_at_or_below};
 use super::output::{Output, Single};
 use super::snapshot::{Digest, Entry, Snapshot};
 
@@ -236,9 +236,7 @@ impl Sorter {
 
     /// True where an output's file is, or would have to be a directory.
     fn is_taken(&self, path: &str) -> bool {
-        self.made.iter().any(|made| {
-            path.strip_prefix(&**made).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
+        self.made.iter().any(|made| is_at_or_below(path, made))
     }
 
     fn skip(&mut self, source: usize, entry: &Arc<Entry>, why: Unsafe) {

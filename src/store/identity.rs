@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::model::snapshot::Digest;
+
 /// The longest readable part of a stem, in bytes: two of them and all numbers stay far below the
 /// 255 bytes of a file name.
 const READABLE_MAX: usize = 40;
@@ -47,9 +49,8 @@ impl Identity {
     /// The readable part never holds a `-`, so that no stem can be the beginning of another one.
     pub fn stem(&self) -> String {
         let json = serde_json::to_vec(self).expect("strings always become JSON");
-        let hash = Sha256::digest(json);
-        let hex: String = hash[..8].iter().map(|b| format!("{b:02x}")).collect();
-        format!("{}-{hex}", readable(&self.prefix))
+        let hex = Digest::from_bytes(Sha256::digest(json).into()).hex();
+        format!("{}-{}", readable(&self.prefix), &hex[..16])
     }
 }
 

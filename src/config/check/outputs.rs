@@ -9,7 +9,7 @@ use super::{
     },
     Checker,
 };
-use crate::model::key::{Place, Prefix, PrefixRules};
+use crate::model::key::{Place, Prefix, PrefixRules, is_at_or_below};
 use crate::model::output::{Format, Output, Shape, Single, Types};
 
 impl Checker<'_> {
@@ -160,12 +160,10 @@ impl Checker<'_> {
         let said = self.typed.outputs.iter().flatten().filter_map(|o| o.file.as_ref()?.get("path"));
         let mut before: Vec<&Given> = Vec::new();
         for given in said.chain(self.typed.all(Id::File)) {
-            let below = |path: &str, other: &str| {
-                path.strip_prefix(other)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            let meets = |other: &&Given| {
+                let (a, b) = (&given.text, &other.text);
+                is_at_or_below(a, b) || is_at_or_below(b, a)
             };
-            let meets =
-                |other: &&Given| below(&given.text, &other.text) || below(&other.text, &given.text);
             if before.iter().any(meets) {
                 self.bad_file(
                     given,

@@ -8,13 +8,11 @@ use crate::config::{
     guess::did_you_mean,
     problem::{Kind, Origin, Problem},
     setting::{self, Id, Setting, TABLE, Unit},
-    typed::{Given, NamedPrefix, Typed, TypedOutput},
+    typed::{Given, NamedPrefix, OF_A_FILE, Typed, TypedOutput},
 };
 
 /// Keys of the file that are no settings of the table.
 const OUTPUTS: &str = "outputs";
-/// What a single file says beside its layers.
-const OF_A_FILE: [&str; 4] = ["path", "format", "shape", "types"];
 
 /// Walks a file and collects what it finds.
 pub(super) struct Reader<'f> {
@@ -153,9 +151,7 @@ impl<'f> Reader<'f> {
                     let text = self.string(&at, value);
                     file.extend(text.map(|text| (known, Given { text, origin })));
                 }
-                (_, Some(_), None) => {
-                    self.unknown(&at, &["layers", "path", "format", "shape", "types"])
-                }
+                (_, Some(_), None) => self.unknown(&at, &[&["layers"], &OF_A_FILE[..]].concat()),
                 (_, None, _) => self.unknown(&at, &["layers"]),
             }
         }

@@ -1,7 +1,7 @@
 //! `NAME=value` lines, for dotenv libraries and for shells.
 //!
-//! Libraries agree on little: one takes `\\\\` in any quotes for one backslash, another in none; one
-//! ends a quoted value at the first quote, another knows `\\"`. What is written here they all read
+//! Libraries agree on little: one takes `\\` in any quotes for one backslash, another in none; one
+//! ends a quoted value at the first quote, another knows `\"`. What is written here they all read
 //! alike; what none of these ways can say is left out.
 
 /// What needs no quotes anywhere.
