@@ -1,5 +1,6 @@
 //! Outputs beside the tree: what other languages read of them, and that all of them are one generation.
 
+mod chosen;
 mod foreign;
 mod hostile;
 mod published;
@@ -37,6 +38,24 @@ pub const PROOFS: &[Proof] = &[
         test: "outputs::foreign::python_reads_yaml_as_1_1",
         shows: "10,000 hostile values and 1,000 names in YAML, read by a parser of 1.1",
         mutants: &[],
+    },
+    Proof {
+        promise: "P12",
+        test: "model::plan::tests::keys_that_come_to_one_path_are_told_apart_by_their_order_and_by_layers",
+        shows: "paths that an output cuts, joins or writes in another case",
+        mutants: &["outputs-two-keys-one-file"],
+    },
+    Proof {
+        promise: "P2",
+        test: "outputs::chosen::keys_are_chosen_renamed_and_decoded_and_files_have_their_modes",
+        shows: "patterns, names, decoding and modes on a real Consul; a mode that is changed is put right",
+        mutants: &["outputs-modes-left-unchecked"],
+    },
+    Proof {
+        promise: "P10",
+        test: "outputs::chosen::a_value_that_unpacks_to_more_than_is_allowed_leaves_what_is_there",
+        shows: "100 MiB packed into one value are not unpacked, and nothing is lost",
+        mutants: &["outputs-unpack-without-limit"],
     },
     Proof {
         promise: "P10",

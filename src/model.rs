@@ -5,6 +5,7 @@
 
 pub mod confirmation;
 pub mod cursor;
+pub mod encoding;
 pub mod follow;
 pub mod format;
 pub mod full_read;
@@ -13,9 +14,11 @@ pub mod health;
 pub mod keeping;
 pub mod key;
 pub mod moment;
+pub mod naming;
 pub mod offer;
 pub mod output;
 pub mod pace;
 pub mod plan;
 pub mod reading;
+pub mod selection;
 pub mod snapshot;

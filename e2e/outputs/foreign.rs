@@ -7,7 +7,7 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use seedcar::model::format;
-use seedcar::model::output::{Format, Shape, Single, Types};
+use seedcar::model::output::{Format, MODE, Shape, Single, Types};
 
 use super::hostile;
 
@@ -30,8 +30,8 @@ fn made_of_most(
     shape: Shape,
     pairs: &Pairs,
 ) -> (tempfile::NamedTempFile, Vec<usize>) {
-    let (path, layers, max_bytes) = ("f".into(), vec![0], u64::MAX);
-    let single = Single { path, layers, format, shape, types: Types::Text, max_bytes };
+    let (path, mode, max_bytes) = ("f".into(), MODE, u64::MAX);
+    let single = Single { path, format, shape, types: Types::Text, mode, max_bytes };
     let keys: Vec<_> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_bytes())).collect();
     let made = format::make(&single, &keys).expect("no limit");
     let left_out = made.left_out.iter().map(|(at, _)| *at).collect();

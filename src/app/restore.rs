@@ -26,7 +26,7 @@ pub fn restore(config: &Config, store: &Store, backup: Backup) -> Result<(), Uns
             return refuse(Exit::BackupDamaged, "the backup's prefix is not one".to_owned());
         };
         config.sources = vec![config::Source { name: "default".to_owned(), prefix }];
-        config.outputs.iter_mut().for_each(|output| output.set_layers(vec![0]));
+        config.outputs.iter_mut().for_each(|output| output.layers = vec![0]);
     }
     let app = App::new(config, None);
     let setup = app.keeper_setup().expect("the backup came from a configured volume");

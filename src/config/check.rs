@@ -4,6 +4,7 @@
 //! check always runs to the end.
 
 mod consul;
+mod output;
 mod outputs;
 mod read;
 mod sources;

@@ -7,6 +7,7 @@ mod problems;
 mod reading;
 mod yaml;
 
+use crate::model::output::Output;
 use clap::Parser;
 
 use super::{Config, Env, Kind, Outcome, Problem, Scope, combine, file::Document};
@@ -26,6 +27,14 @@ fn load(flags: &str, env: &str, file: &str) -> Outcome {
     let document = (!file.is_empty()).then(|| Document::new("seedcar.yaml", file));
     let (flags, env) = (cli.command.flags().unwrap(), variables.collect::<Env>());
     combine(flags, &env, document.as_ref(), Scope::Full, vec![])
+}
+
+/// A tenth above the default of max-bytes.
+const LARGEST: u64 = (16 << 20) + (16 << 20) / 10;
+
+/// The tree of these layers, as it is where nothing more is said of it.
+fn tree(layers: &[usize]) -> Output {
+    Output { max_bytes: LARGEST, ..Output::tree(layers.to_vec()) }
 }
 
 /// A configuration that must be valid.

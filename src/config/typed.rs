@@ -51,16 +51,50 @@ pub struct Typed {
     pub(super) outputs: Option<Vec<TypedOutput>>,
 }
 
-/// What may be said of a single file beside its layers.
-pub(super) const OF_A_FILE: [&str; 4] = ["path", "format", "shape", "types"];
+/// What may be said of an output, by the kind of value: one, a list, or rules for some keys.
+pub(super) struct OutputKeys {
+    pub words: &'static [&'static str],
+    pub lists: &'static [&'static str],
+    /// Each with the name of what is said of the keys.
+    pub rules: &'static [(&'static str, &'static str)],
+}
+
+/// What may be said of a tree.
+pub(super) const OF_A_TREE: OutputKeys = OutputKeys {
+    words: &["path", "strip", "separator", "case"],
+    lists: &["layers", "include", "exclude"],
+    rules: &[("modes", "mode"), ("decode", "as")],
+};
+
+/// What may be said of a single file.
+pub(super) const OF_A_FILE: OutputKeys = OutputKeys {
+    words: &[
+        "path",
+        "format",
+        "shape",
+        "types",
+        "mode",
+        "key",
+        "default",
+        "strip",
+        "separator",
+        "case",
+    ],
+    lists: &["layers", "include", "exclude"],
+    rules: &[("decode", "as")],
+};
 
 /// An output of the file as typed.
 #[derive(Clone)]
 pub(super) struct TypedOutput {
-    /// Names of sources.
-    pub layers: Option<Vec<Given>>,
-    /// What is said of a single file, by key; `None` of a tree.
-    pub file: Option<BTreeMap<&'static str, Given>>,
+    /// It is one file, and no tree.
+    pub is_file: bool,
+    /// What is said of it in one word, by key.
+    pub words: BTreeMap<&'static str, Given>,
+    /// What is said of it in lists, by key.
+    pub lists: BTreeMap<&'static str, Vec<Given>>,
+    /// What is said of some keys: patterns, each with what is said.
+    pub rules: BTreeMap<&'static str, Vec<(Given, Given)>>,
     /// Where it was typed.
     pub origin: Origin,
 }
@@ -200,26 +234,55 @@ impl Typed {
     }
 }
 
+// === impl OutputKeys ===
+
+impl OutputKeys {
+    /// All of them.
+    pub fn all(&self) -> Vec<&'static str> {
+        let rules = self.rules.iter().map(|(key, _)| *key);
+        self.words.iter().copied().chain(self.lists.iter().copied()).chain(rules).collect()
+    }
+}
+
 // === impl TypedOutput ===
 
 impl TypedOutput {
+    /// Nothing is said of it yet.
+    pub fn new(is_file: bool, origin: Origin) -> Self {
+        let (words, lists, rules) = Default::default();
+        Self { is_file, words, lists, rules, origin }
+    }
+
+    /// What is said in one word.
+    pub fn word(&self, key: &str) -> Option<&Given> {
+        self.words.get(key)
+    }
+
+    /// What is said in a list.
+    pub fn list(&self, key: &str) -> Option<&[Given]> {
+        self.lists.get(key).map(Vec::as_slice)
+    }
+
+    /// What is said of some keys.
+    pub fn rules(&self, key: &str) -> &[(Given, Given)] {
+        self.rules.get(key).map_or(&[], Vec::as_slice)
+    }
+
     fn lines(&self) -> impl Iterator<Item = Effective> {
         let line = |setting, text: &str, origin: &Origin| Effective {
             setting,
             value: Some(text.to_owned()),
             origin: origin.clone(),
         };
-        let output = match &self.file {
-            None => "tree".to_owned(),
-            Some(said) => {
-                let words = OF_A_FILE.map(|key| said.get(key));
-                let words: Vec<_> = words.into_iter().flatten().map(|g| g.text.as_str()).collect();
-                words.join(", ")
-            }
-        };
-        let output = line("output", &output, &self.origin);
-        let layers = self.layers.iter().flatten();
-        std::iter::once(output).chain(layers.map(move |l| line("layer", &l.text, &l.origin)))
+        let output = line("output", if self.is_file { "file" } else { "tree" }, &self.origin);
+        let words = self.words.iter().map(move |(key, word)| line(key, &word.text, &word.origin));
+        let listed = self.lists.iter().flat_map(|(key, list)| list.iter().map(move |g| (key, g)));
+        let lists = listed.map(move |(key, given)| line(key, &given.text, &given.origin));
+        let rules = self.rules.iter().flat_map(|(key, list)| list.iter().map(move |r| (key, r)));
+        let rules = rules.map(move |(key, (keys, said))| {
+            line(key, &format!("{}: {}", keys.text, said.text), &keys.origin)
+        });
+        std::iter::once(output).chain(words).chain(lists).chain(rules)
     }
 }
 

@@ -87,8 +87,11 @@ pub enum Unsafe {
     NotText,
     /// In a file for a shell: a variable that the shell itself lives on.
     ShellVariable,
-    /// Another key has the same name in a file of this format: `A_B` is made of `a/b` and of `a-b`.
+    /// Another key has the same name there: `A_B` in a file of a format is made of `a/b` and of `a-b`, and
+    /// so are paths that an output cuts, joins or writes in another case.
     SameName,
+    /// The value is not encoded as the output was told.
+    NotDecoded,
 }
 
 /// True where `path` is `other`, or lies below it.
@@ -130,13 +133,18 @@ impl Prefix {
     /// Where `key` goes below `live/`. The part up to the prefix's last `/` is cut off, so that an
     /// exact prefix `app/db` makes `db/host` and `db2/host`.
     pub fn place<'k>(&self, key: &'k str) -> Place<'k> {
-        let cut = self.0.rfind('/').map_or(0, |at| at + 1);
-        let path = key.get(cut..).unwrap_or("");
+        let path = self.below(key);
         match path.strip_suffix('/') {
             _ if path.is_empty() => Place::Directory(""),
             Some(dir) => check(dir).map_or(Place::Directory(dir), Place::Skipped),
             None => check(path).map_or(Place::File(path), Place::Skipped),
         }
+    }
+
+    /// The part of `key` that is its path below `live/`, safe or not.
+    pub fn below<'k>(&self, key: &'k str) -> &'k str {
+        let cut = self.0.rfind('/').map_or(0, |at| at + 1);
+        key.get(cut..).unwrap_or("")
     }
 
     /// True when `key` lies under this prefix. An answer that holds any other key is not an answer.
@@ -152,7 +160,7 @@ impl fmt::Display for Prefix {
 }
 
 /// The first reason, if any, why `path` (without a trailing `/`) may not be a file name.
-fn check(path: &str) -> Option<Unsafe> {
+pub(super) fn check(path: &str) -> Option<Unsafe> {
     if path.len() > PATH_MAX || path.split('/').count() > DEEPEST {
         return Some(Unsafe::TooLong);
     }
@@ -195,6 +203,7 @@ impl Unsafe {
             Self::NotText => "not_text",
             Self::ShellVariable => "shell_variable",
             Self::SameName => "same_name",
+            Self::NotDecoded => "not_decoded",
         }
     }
 }

@@ -2,18 +2,47 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::encoding::Encoding;
+use super::naming::Naming;
+use super::selection::{Glob, Selection};
 use super::snapshot::Digest;
+
+/// The mode of a file that nothing else is said of: everybody may read it, nobody write.
+pub const MODE: u32 = 0o444;
+
+/// The bits that a file's mode may have. Nobody may write: an unchanged file is the same one in the next
+/// generation, so that what is written into one would be in both.
+pub const MAY_BE: u32 = 0o555;
 
 /// One output of a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
+pub struct Output {
+    /// Indexes of sources. A later one wins, key by key.
+    pub layers: Vec<usize>,
+    /// Which keys of them it takes.
+    pub selection: Selection,
+    /// What it calls them.
+    pub naming: Naming,
+    /// How the values of some keys are encoded. Of several that match each is undone, in order.
+    pub decode: Vec<(Glob, Encoding)>,
+    /// How large all decoded values may be together, in bytes: few can unpack to many.
+    pub max_bytes: u64,
+    /// What becomes of them.
+    pub form: Form,
+}
+
+/// What becomes of the keys of an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Form {
     /// One file per key.
     Tree {
-        /// Indexes of sources. A later one wins, key by key.
-        layers: Vec<usize>,
+        /// The modes of some files, by their keys. The first pattern that matches counts.
+        modes: Vec<(Glob, u32)>,
     },
     /// All keys in one file.
     File(Single),
+    /// The value of the one key that is taken, in a file with a name of its own.
+    Value(Named),
 }
 
 /// A file that is made of all keys of its layers.
@@ -21,16 +50,27 @@ pub enum Output {
 pub struct Single {
     /// Where it lies in the generation. A safe path, as a key's is.
     pub path: String,
-    /// As of a tree.
-    pub layers: Vec<usize>,
     /// How it is written.
     pub format: Format,
     /// How its keys are arranged. Formats without levels are always flat.
     pub shape: Shape,
     /// What values become. Formats without types have text only.
     pub types: Types,
+    /// Its mode.
+    pub mode: u32,
     /// How large it may be, in bytes. Escaped, a value can take six times its size.
     pub max_bytes: u64,
+}
+
+/// A file that is the value of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Where it lies in the generation.
+    pub path: String,
+    /// What it holds where there is no such key. Without this there is no file then.
+    pub default: Option<String>,
+    /// Its mode.
+    pub mode: u32,
 }
 
 /// How a file is written.
@@ -76,19 +116,27 @@ pub fn digest(outputs: &[Output]) -> Digest {
 // === impl Output ===
 
 impl Output {
-    /// The sources it is made of, in order.
-    pub fn layers(&self) -> &[usize] {
-        match self {
-            Self::Tree { layers } => layers,
-            Self::File(file) => &file.layers,
-        }
+    /// One file per key, as the keys are.
+    pub fn tree(layers: Vec<usize>) -> Self {
+        Self::of(layers, Form::Tree { modes: Vec::new() })
     }
 
-    /// Makes it of others.
-    pub fn set_layers(&mut self, others: Vec<usize>) {
+    /// All keys, as they are, in this form.
+    pub fn of(layers: Vec<usize>, form: Form) -> Self {
+        let (selection, naming) = Default::default();
+        Self { layers, selection, naming, decode: Vec::new(), max_bytes: 0, form }
+    }
+}
+
+// === impl Form ===
+
+impl Form {
+    /// The file that it makes, if it is one.
+    pub fn path(&self) -> Option<&str> {
         match self {
-            Self::Tree { layers } => *layers = others,
-            Self::File(file) => file.layers = others,
+            Self::Tree { .. } => None,
+            Self::File(file) => Some(&file.path),
+            Self::Value(file) => Some(&file.path),
         }
     }
 }

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::volume::{self, MANIFEST, all_entries, open_directory, open_file};
 use crate::model::key::DEEPEST;
+use crate::model::output::MAY_BE;
 use crate::model::plan::TreeDigest;
 use crate::model::snapshot::Digest;
 
@@ -46,7 +47,10 @@ fn walk(
         let child = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
         match kind {
             FileType::RegularFile if child == MANIFEST => {}
-            FileType::RegularFile => found.file(&child, &hash_file(at, &name)?),
+            FileType::RegularFile => {
+                let (hash, mode) = look_at(at, &name)?;
+                found.file(&child, &hash, mode);
+            }
             FileType::Directory => {
                 found.directory(&child);
                 let fd = open_directory(at, &name).map_err(|_| Damage::Unreadable)?;
@@ -58,18 +62,20 @@ fn walk(
     Ok(())
 }
 
-fn hash_file(at: BorrowedFd<'_>, name: &str) -> Result<[u8; 32], Damage> {
+/// A file's hash and mode.
+fn look_at(at: BorrowedFd<'_>, name: &str) -> Result<([u8; 32], u32), Damage> {
     let unreadable = |_| Damage::Unreadable;
     let file = open_file(at, name).map_err(unreadable)?;
     let stat = fs::fstat(&file).map_err(unreadable)?;
-    if volume::kind(&stat) != FileType::RegularFile || stat.st_mode & 0o7777 != 0o444 {
+    let mode = stat.st_mode & 0o7777;
+    if volume::kind(&stat) != FileType::RegularFile || mode & !MAY_BE != 0 {
         return Err(Damage::Kind);
     }
     let mut hash = Sha256::new();
     let mut chunk = [0; 16 * 1024];
     loop {
         match rustix::io::read(&file, &mut chunk).map_err(unreadable)? {
-            0 => return Ok(hash.finalize().into()),
+            0 => return Ok((hash.finalize().into(), mode)),
             n => hash.update(&chunk[..n]),
         }
     }

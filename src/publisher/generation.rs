@@ -163,7 +163,7 @@ pub fn changes(previous: Option<&Plan>, plan: &Plan) -> Changes {
     for file in &plan.files {
         match previous.get(file.path()) {
             None => changes.added += 1,
-            Some(old) if old.value_hash() != file.value_hash() => changes.updated += 1,
+            Some(old) if !old.is_as(file) => changes.updated += 1,
             Some(_) => {}
         }
     }
@@ -178,7 +178,7 @@ fn pages(bytes: usize) -> u64 {
 
 fn is_unchanged(previous: Option<&Generation>, file: &File) -> bool {
     let old = previous.and_then(|p| p.plan.as_ref()).and_then(|plan| plan.get(file.path()));
-    old.is_some_and(|old| old.value_hash() == file.value_hash())
+    old.is_some_and(|old| old.is_as(file))
 }
 
 fn fill(
@@ -197,7 +197,7 @@ fn fill(
             && old.as_mut().is_some_and(|old| link(old, &mut new, file.path()).is_ok());
         if !linked {
             let (parent, name) = new.parent(file.path()).step("open a directory")?;
-            write_new(parent, name, file.value(), 0o444)?;
+            write_new(parent, name, file.value(), file.mode)?;
         }
     }
     write_new(&root, MANIFEST, &manifest.to_json(), 0o444)?;

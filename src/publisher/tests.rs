@@ -10,7 +10,7 @@ use super::*;
 use crate::model::confirmation::{Mechanism, Origin};
 use crate::model::guard::{Baseline, Hold, Reason};
 use crate::model::key::PrefixRules;
-use crate::model::output::{Format, Shape, Single, Types};
+use crate::model::output::{Form, Format, MODE, Shape, Single, Types};
 use crate::model::reading::Marks;
 use crate::model::snapshot::Entry;
 
@@ -28,7 +28,7 @@ impl Rig {
     fn setup(&self) -> Setup {
         let prefix = Prefix::parse("p", PrefixRules::default()).unwrap();
         let sources = vec![("default".to_owned(), prefix)];
-        let outputs = vec![Output::Tree { layers: vec![0] }];
+        let outputs = vec![Output::tree(vec![0])];
         Setup { path: self.dir.path().to_owned(), sources, outputs, pokes: Vec::new() }
     }
 
@@ -351,8 +351,9 @@ fn what_was_adopted_is_made_again_where_other_outputs_are_asked_for() {
     let mut setup = rig.setup();
     let (shape, types) = (Shape::Nested, Types::Text);
     let (path, format) = ("app.json".to_owned(), Format::Json);
-    let (layers, max_bytes) = (vec![0], 1000);
-    setup.outputs.push(Output::File(Single { path, layers, format, shape, types, max_bytes }));
+    let (mode, max_bytes) = (MODE, 1000);
+    let file = Single { path, format, shape, types, mode, max_bytes };
+    setup.outputs.push(Output::of(vec![0], Form::File(file)));
     let board = Arc::new(Board::new(1));
     let publisher = Publisher::open(setup, board.clone(), Arc::default()).unwrap();
     assert_eq!(rig.read("app.json"), None, "nothing is known of the values yet");

@@ -64,7 +64,7 @@ fn sound(config: &Config, scope: Scope) {
     assert_eq!(names.len(), config.sources.len(), "two sources of one name");
     let mut used = Vec::new();
     for output in &config.outputs {
-        let mut layers = output.layers().to_vec();
+        let mut layers = output.layers.clone();
         layers.sort_unstable();
         assert!(layers.windows(2).all(|two| two[0] < two[1]), "a layer twice: {layers:?}");
         used.extend(layers);

@@ -1,14 +1,12 @@
 //! The shape of the file: which keys may stand where, and what kind of value each takes.
 
-use std::collections::BTreeMap;
-
 use serde_yaml::{Mapping, Value};
 
 use crate::config::{
     guess::did_you_mean,
     problem::{Kind, Origin, Problem},
     setting::{self, Id, Setting, TABLE, Unit},
-    typed::{Given, NamedPrefix, OF_A_FILE, Typed, TypedOutput},
+    typed::{Given, NamedPrefix, OF_A_FILE, OF_A_TREE, Typed, TypedOutput},
 };
 
 /// Keys of the file that are no settings of the table.
@@ -123,8 +121,8 @@ impl<'f> Reader<'f> {
             for (kind, value) in self.fields(&path, item).into_iter().flatten() {
                 let at = join(&path, &kind);
                 match kind.as_str() {
-                    "tree" => outputs.extend(self.output(&at, value, None)),
-                    "file" => outputs.extend(self.output(&at, value, Some(BTreeMap::new()))),
+                    "tree" => outputs.extend(self.output(&at, value, false)),
+                    "file" => outputs.extend(self.output(&at, value, true)),
                     _ => self.unknown(&at, &["tree", "file"]),
                 }
             }
@@ -134,39 +132,58 @@ impl<'f> Reader<'f> {
         }
     }
 
-    fn output(
-        &mut self,
-        path: &str,
-        value: &Value,
-        mut file: Option<BTreeMap<&'static str, Given>>,
-    ) -> Option<TypedOutput> {
-        let mut layers = None;
+    fn output(&mut self, path: &str, value: &Value, is_file: bool) -> Option<TypedOutput> {
+        let known = if is_file { OF_A_FILE } else { OF_A_TREE };
+        let mut output = TypedOutput::new(is_file, self.at(path));
         for (key, value) in self.fields(path, value)? {
             let at = join(path, &key);
-            let known = OF_A_FILE.into_iter().find(|known| *known == key);
-            match (key.as_str(), &mut file, known) {
-                ("layers", ..) => layers = Some(self.layers(&at, value)),
-                (_, Some(file), Some(known)) => {
-                    let origin = self.at(&at);
-                    let text = self.string(&at, value);
-                    file.extend(text.map(|text| (known, Given { text, origin })));
-                }
-                (_, Some(_), None) => self.unknown(&at, &[&["layers"], &OF_A_FILE[..]].concat()),
-                (_, None, _) => self.unknown(&at, &["layers"]),
+            if let Some(word) = known.words.iter().find(|word| **word == key) {
+                output.words.extend(self.given(&at, value).map(|given| (*word, given)));
+            } else if let Some(list) = known.lists.iter().find(|list| **list == key) {
+                output.lists.insert(list, self.givens(&at, value));
+            } else if let Some((rules, said)) = known.rules.iter().find(|(rules, _)| *rules == key)
+            {
+                output.rules.insert(rules, self.rules(&at, value, said));
+            } else {
+                self.unknown(&at, &known.all());
             }
         }
-        Some(TypedOutput { layers, file, origin: self.at(path) })
+        Some(output)
     }
 
-    fn layers(&mut self, path: &str, value: &Value) -> Vec<Given> {
-        let mut layers = Vec::new();
+    fn given(&mut self, path: &str, value: &Value) -> Option<Given> {
+        let origin = self.at(path);
+        self.string(path, value).map(|text| Given { text, origin })
+    }
+
+    fn givens(&mut self, path: &str, value: &Value) -> Vec<Given> {
+        let items = self.list(path, value).into_iter();
+        items.filter_map(|(i, item)| self.given(&format!("{path}[{i}]"), item)).collect()
+    }
+
+    /// A list of mappings, each of `keys`, a pattern, and of what is said of these keys.
+    fn rules(&mut self, path: &str, value: &Value, said: &str) -> Vec<(Given, Given)> {
+        let mut rules = Vec::new();
         for (i, item) in self.list(path, value) {
             let at = format!("{path}[{i}]");
-            let origin = self.at(&at);
-            let text = self.string(&at, item);
-            layers.extend(text.map(|text| Given { text, origin }));
+            let (mut keys, mut word) = (None, None);
+            for (key, value) in self.fields(&at, item).into_iter().flatten() {
+                let below = join(&at, &key);
+                match key.as_str() {
+                    "keys" => keys = self.given(&below, value),
+                    key if key == said => word = self.given(&below, value),
+                    _ => self.unknown(&below, &["keys", said]),
+                }
+            }
+            match (keys, word) {
+                (Some(keys), Some(word)) => rules.push((keys, word)),
+                _ => {
+                    let hint = format!("write {{keys: PATTERN, {said}: ...}}");
+                    self.refuse(&at, "is not whole", &hint);
+                }
+            }
         }
-        layers
+        rules
     }
 
     /// The items of a list, numbered.

@@ -7,7 +7,7 @@ use crate::config::{
     Address, Backup, BackupMode, BasicAuth, ClientCert, Guards, Heartbeat, Log, LogFormat,
     LogLevel, Place, Token, Watch,
 };
-use crate::model::output::{Format, Output, Shape, Single, Types};
+use crate::model::output::{Form, Format, MODE, Output, Shape, Single, Types};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -26,7 +26,7 @@ fn a_prefix_alone_is_enough() {
     assert_eq!(config.token, Token::None);
     assert_eq!(config.sources[0].name, "default");
     assert_eq!(config.sources[0].prefix.as_str(), "apps/web/");
-    assert_eq!(config.outputs, [Output::Tree { layers: vec![0] }]);
+    assert_eq!(config.outputs, [tree(&[0])]);
     assert_eq!(config.watch, Some(Watch { wait: 30 * SECOND }));
     let interval = 900 * SECOND;
     assert_eq!(config.heartbeat, Some(Heartbeat { interval }));
@@ -74,7 +74,7 @@ fn a_command_that_only_looks_needs_neither_source_nor_address() {
     let config = outcome.config.unwrap();
     assert_eq!(config.http_url(), "http://127.0.0.1:99");
     assert!(config.sources.is_empty() && config.consul.addresses.is_empty());
-    assert_eq!(config.outputs, [Output::Tree { layers: vec![] }]);
+    assert_eq!(config.outputs, [tree(&[])]);
 }
 
 #[test]
@@ -97,18 +97,19 @@ fn sources_keep_their_order_and_names() {
     let sources = config.sources.iter();
     let sources: Vec<_> = sources.map(|s| (s.name.as_str(), s.prefix.as_str())).collect();
     assert_eq!(sources, [("default", "p"), ("b", "x/b"), ("a", "x/a/")]);
-    assert_eq!(config.outputs, [Output::Tree { layers: vec![0, 1, 2] }]);
+    assert_eq!(config.outputs, [tree(&[0, 1, 2])]);
 }
 
 #[test]
 fn files_are_beside_the_tree_or_what_the_file_says() {
     let single = |path: &str, format| {
-        let (shape, types, max_bytes) = (Shape::Nested, Types::Text, (16 << 20) / 10 * 11 + 6);
-        let (path, layers) = (path.into(), vec![0]);
-        Output::File(Single { path, layers, format, shape, types, max_bytes })
+        let (shape, types, max_bytes) = (Shape::Nested, Types::Text, LARGEST);
+        let (path, mode) = (path.into(), MODE);
+        let file = Single { path, format, shape, types, mode, max_bytes };
+        Output { max_bytes, ..Output::of(vec![0], Form::File(file)) }
     };
     let files = [single("a.json", Format::Json), single("etc/b.env", Format::Env)];
-    let tree = Output::Tree { layers: vec![0] };
+    let tree = tree(&[0]);
     let all = [std::slice::from_ref(&tree), &files].concat();
     assert_eq!(config("--prefix a --file a.json --file etc/b.env", "", "").outputs, all);
     assert_eq!(config("--prefix a", "SEEDCAR_FILE=a.json,etc/b.env", "").outputs, all);

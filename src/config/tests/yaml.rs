@@ -2,36 +2,71 @@
 
 use super::*;
 use crate::config::{SAMPLE, Setting, TABLE, Unit};
-use crate::model::output::{Format, Output, Shape, Single, Types};
-
-/// A tenth above the default of max-bytes.
-const LARGEST: u64 = (16 << 20) + (16 << 20) / 10;
+use crate::model::encoding::Encoding;
+use crate::model::naming::{Case, Naming};
+use crate::model::output::{Form, Format, Named, Output, Shape, Single, Types};
+use crate::model::selection::{Glob, Selection};
 
 const SOURCES: &str = "sources: [{name: a, prefix: x/a}, {name: b, prefix: x/b}]\n";
 
 #[test]
 fn layers_choose_the_order() {
     let layers = |file: &str| config("", "", &format!("{SOURCES}{file}")).outputs;
-    assert_eq!(layers(""), [Output::Tree { layers: vec![0, 1] }]);
-    assert_eq!(layers("outputs: [{tree: {}}]"), [Output::Tree { layers: vec![0, 1] }]);
-    assert_eq!(layers("outputs: []"), [Output::Tree { layers: vec![0, 1] }]);
-    let single = Single {
+    assert_eq!(layers(""), [tree(&[0, 1])]);
+    assert_eq!(layers("outputs: [{tree: {}}]"), [tree(&[0, 1])]);
+    assert_eq!(layers("outputs: []"), [tree(&[0, 1])]);
+    let single = Form::File(Single {
         path: "etc/app".into(),
-        layers: vec![1, 0],
         format: Format::Toml,
         shape: Shape::Flat,
         types: Types::Auto,
+        mode: 0o440,
         max_bytes: LARGEST,
-    };
-    let said = "{path: etc/app, layers: [b, a], format: toml, shape: flat, types: auto}";
-    assert_eq!(layers(&format!("outputs: [{{file: {said}}}]")), [Output::File(single.clone())]);
-    let tree = Output::Tree { layers: vec![0] };
+    });
+    let single = Output { max_bytes: LARGEST, ..Output::of(vec![1, 0], single) };
+    let said =
+        "{path: etc/app, layers: [b, a], format: toml, shape: flat, types: auto, mode: \"0440\"}";
+    assert_eq!(layers(&format!("outputs: [{{file: {said}}}]")), std::slice::from_ref(&single));
     let both = format!("outputs: [{{tree: {{layers: [a]}}}}, {{file: {said}}}]");
-    assert_eq!(layers(&both), [tree, Output::File(single)]);
-    assert_eq!(
-        layers("outputs: [{tree: {layers: [b, a]}}]"),
-        [Output::Tree { layers: vec![1, 0] }]
-    );
+    assert_eq!(layers(&both), [tree(&[0]), single]);
+    assert_eq!(layers("outputs: [{tree: {layers: [b, a]}}]"), [tree(&[1, 0])]);
+}
+
+#[test]
+fn keys_are_chosen_renamed_and_decoded() {
+    let file = "
+outputs:
+- tree:
+    path: etc
+    include: [db/**]
+    exclude: ['**/*.bak']
+    strip: db
+    separator: .
+    case: upper
+    modes: [{keys: db/tls/*, mode: '0400'}]
+    decode: [{keys: db/tls/*, as: base64}, {keys: '**', as: gzip}]
+- file: {path: one.txt, key: db/host, default: none, mode: '0555'}
+";
+    let outputs = config("", "", &format!("{SOURCES}{file}")).outputs;
+    let glob = |glob| Glob::parse(glob).unwrap();
+    let tree = Output {
+        layers: vec![0, 1],
+        selection: Selection { include: vec![glob("db/**")], exclude: vec![glob("**/*.bak")] },
+        naming: Naming {
+            strip: Some("db".into()),
+            separator: Some(".".into()),
+            case: Some(Case::Upper),
+            below: Some("etc".into()),
+        },
+        decode: vec![(glob("db/tls/*"), Encoding::Base64), (glob("**"), Encoding::Gzip)],
+        max_bytes: LARGEST,
+        form: Form::Tree { modes: vec![(glob("db/tls/*"), 0o400)] },
+    };
+    let (path, default) = ("one.txt".to_owned(), Some("none".to_owned()));
+    let value = Form::Value(Named { path, default, mode: 0o555 });
+    let selection = Selection { include: vec![Glob::exactly("db/host")], exclude: vec![] };
+    let value = Output { selection, max_bytes: LARGEST, ..Output::of(vec![0, 1], value) };
+    assert_eq!(outputs, [tree, value]);
 }
 
 #[test]
@@ -122,7 +157,7 @@ fn a_file_of_the_wrong_shape_says_where() {
         (
             "outputs: [{tree: {}}, {tree: {}}]",
             Conflict,
-            "output: is a second tree (seedcar.yaml: outputs[1].tree, line 2); write one tree; its layers may be all the sources",
+            "output: lies where another tree is (seedcar.yaml: outputs[1].tree, line 2); write one tree, whose layers may be all the sources, or give each a path of its own",
         ),
         (
             "outputs: [{json: {}}]",
@@ -160,9 +195,59 @@ fn a_file_of_the_wrong_shape_says_where() {
             "types \"strict\": is none of the words for it (seedcar.yaml: outputs[0].file.types, line 2); write one of text, auto",
         ),
         (
-            "outputs: [{file: {path: a.json, mode: 7}}]",
-            Unknown,
-            "outputs[0].file.mode: is not a key of this file (seedcar.yaml: outputs[0].file.mode, line 2); here may be layers, path, format, shape, types",
+            "outputs: [{file: {path: a.json, mode: 440}}]",
+            Malformed,
+            "outputs[0].file.mode: reads as a number in YAML (seedcar.yaml: outputs[0].file.mode, line 2); put it in quotes",
+        ),
+        (
+            "outputs: [{file: {path: a.json, mode: '0640'}}]",
+            Malformed,
+            "mode \"0640\": is no mode that a file can have (seedcar.yaml: outputs[0].file.mode, line 2); write it as in \"0440\" or \"0555\": its owner, seedcar, must be able to read it, and nobody may write",
+        ),
+        (
+            "outputs: [{tree: {include: ['a**b']}}]",
+            Malformed,
+            "pattern \"a**b\": is none: recursive wildcards must form a single path component (seedcar.yaml: outputs[0].tree.include[0], line 2); * stands for anything within a level, ** for levels, ? for a character",
+        ),
+        (
+            "outputs: [{tree: {exclude: [db/]}}]",
+            Malformed,
+            "pattern \"db/\": begins or ends with '/' (seedcar.yaml: outputs[0].tree.exclude[0], line 2); keys do not: write db/** for all that is below db",
+        ),
+        (
+            "outputs: [{tree: {separator: a/b}}]",
+            Malformed,
+            "separator \"a/b\": is none (seedcar.yaml: outputs[0].tree.separator, line 2); write up to 8 characters that a file's name may have, as in . or __",
+        ),
+        (
+            "outputs: [{tree: {strip: /db}}]",
+            Malformed,
+            "strip \"/db\": is no path that a file can have (seedcar.yaml: outputs[0].tree.strip, line 2); write a path below live/, without '..', as in etc/app.json",
+        ),
+        (
+            "outputs: [{tree: {decode: [{keys: a}]}}]",
+            Malformed,
+            "outputs[0].tree.decode[0]: is not whole (seedcar.yaml: outputs[0].tree.decode[0], line 2); write {keys: PATTERN, as: ...}",
+        ),
+        (
+            "outputs: [{tree: {path: etc}}, {tree: {path: etc/b}}]",
+            Conflict,
+            "output: lies where another tree is (seedcar.yaml: outputs[1].tree, line 2); write one tree, whose layers may be all the sources, or give each a path of its own",
+        ),
+        (
+            "outputs: [{tree: {path: etc/a}}, {file: {path: etc, key: x}}]",
+            Malformed,
+            "output \"etc/a\": lies where a file of the outputs is (seedcar.yaml: outputs[0].tree.path, line 2); give it another path",
+        ),
+        (
+            "outputs: [{file: {path: a.txt, key: x, case: upper}}]",
+            Conflict,
+            "case: is said of the value of one key (seedcar.yaml: outputs[0].file.case, line 2); leave it out, or key",
+        ),
+        (
+            "outputs: [{file: {path: a.json, default: x}}]",
+            Conflict,
+            "default: is said of no one key (seedcar.yaml: outputs[0].file.default, line 2); name the key, or leave it out",
         ),
         (
             "outputs: [{file: {path: etc, format: json}}, {file: {path: etc/a.json}}]",
@@ -182,7 +267,7 @@ fn a_file_of_the_wrong_shape_says_where() {
         (
             "outputs: [{tree: {layout: plain}}]",
             Unknown,
-            "outputs[0].tree.layout: is not a key of this file (seedcar.yaml: outputs[0].tree.layout, line 2); here may be layers",
+            "outputs[0].tree.layout: is not a key of this file (seedcar.yaml: outputs[0].tree.layout, line 2); here may be path, strip, separator, case, layers, include, exclude, modes, decode",
         ),
         (
             "outputs: [{tree: {layers: [a, bb, b]}}]",

@@ -1,8 +1,9 @@
 use super::*;
+use crate::model::output::MODE;
 use proptest::prelude::*;
 
 fn single(format: Format, shape: Shape, types: Types) -> Single {
-    Single { path: "f".into(), layers: vec![0], format, shape, types, max_bytes: 1 << 20 }
+    Single { path: "f".into(), format, shape, types, mode: MODE, max_bytes: 1 << 20 }
 }
 
 fn made(file: &Single, keys: &[(&str, &str)]) -> Made {
