@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::model::confirmation::{Confirmation, Mechanism, Origin, Published};
-use crate::model::guard::{Baseline, Hold};
+use crate::model::guard::{Baseline, Hold, Reason};
 use crate::model::key::Unsafe;
 use crate::model::moment::Moment;
 use crate::model::offer::Content;
@@ -40,6 +40,8 @@ pub struct State {
     pub seeded_at: Option<Moment>,
     /// Why the volume cannot be written, while that is so.
     pub volume_error: Option<Failure>,
+    /// Why the newest answer is held that did not pass its validation, while it is.
+    pub invalid: Option<Failure>,
     /// Waiting for another process to let go of the volume.
     pub waiting_for_lock: bool,
     /// The parts are told to stop.
@@ -70,6 +72,8 @@ pub struct Source {
     pub skipped: Vec<(String, Unsafe)>,
     /// How many of them.
     pub skipped_total: usize,
+    /// Keys in whose place a later layer's are.
+    pub overridden: usize,
     /// What the backup volume holds.
     pub backup: Option<BackedUp>,
     /// The highest index the watch has seen.
@@ -200,7 +204,13 @@ impl Board {
                 if content.how == Mechanism::Heartbeat {
                     source.heartbeat_confirmed = content.confirmation();
                 }
-                held |= source.hold.is_some();
+                if source.is_invalid() && content.origin == Origin::Consul {
+                    source.hold = None;
+                }
+                held |= source.hold.is_some_and(|hold| hold.reason != Reason::Invalid);
+            }
+            if !state.sources.iter().any(Source::is_invalid) {
+                state.invalid = None;
             }
             state.generation = generation;
             state.seeded = true;
@@ -247,6 +257,11 @@ impl Source {
     /// What a new answer is measured against: the published content, else the newest backup.
     pub fn baseline(&self) -> Option<Baseline> {
         self.published.as_ref().map(Published::baseline).or(self.backup_baseline)
+    }
+
+    /// Whether the newest answer is held because it did not pass its validation.
+    pub fn is_invalid(&self) -> bool {
+        self.hold.is_some_and(|hold| hold.reason == Reason::Invalid)
     }
 
     /// Whether a person has accepted this content.

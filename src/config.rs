@@ -34,7 +34,10 @@ pub use self::{
     typed::{Effective, Flags, Given, Typed},
 };
 use crate::model::key::Prefix;
+use url::Url;
+
 use crate::model::output::Output;
+use crate::model::validation::Validation;
 
 /// A commented configuration file with every setting in it.
 pub const SAMPLE: &str = include_str!("config/sample.yaml");
@@ -54,6 +57,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// What is made of them.
     pub outputs: Vec<Output>,
+    /// What a generation must be like before anybody sees it; `None` where nothing is asked of it.
+    pub validate: Option<Validate>,
     /// The watch; `None` when it is off.
     pub watch: Option<Watch>,
     /// The heartbeat; `None` when it is off. It is never off together with the watch.
@@ -73,6 +78,27 @@ pub struct Config {
     /// Where to leave a last message. To be written only where Kubernetes has made the file: the
     /// default lies in `/dev`.
     pub termination_log: PathBuf,
+}
+
+/// What is checked before a generation is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validate {
+    /// What we check ourselves.
+    pub rules: Validation,
+    /// Who else is asked; `None` where nobody is.
+    pub outside: Option<Outside>,
+}
+
+/// Who is asked whether a generation may be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// A program and its arguments; none is asked where this is empty. It finds the generation in
+    /// `SEEDCAR_DIR`, and says no by a code that is not 0.
+    pub command: Vec<String>,
+    /// A service, which gets a POST. 2xx is yes, 4xx is no.
+    pub url: Option<Url>,
+    /// How long each may take.
+    pub timeout: Duration,
 }
 
 /// Where backups are and what to do with them.

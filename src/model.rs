@@ -22,3 +22,4 @@ pub mod plan;
 pub mod reading;
 pub mod selection;
 pub mod snapshot;
+pub mod validation;

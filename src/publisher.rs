@@ -13,6 +13,7 @@ mod tell;
 mod tests;
 pub mod tree;
 mod upkeep;
+mod validation;
 pub mod volume;
 
 use std::collections::VecDeque;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::board::{Board, Failure};
+use crate::config::Validate;
 use crate::metrics::{Id, Metrics};
 use crate::model::format::TooLarge;
 use crate::model::key::Prefix;
@@ -62,6 +64,8 @@ pub struct Setup {
     pub sources: Vec<(String, Prefix)>,
     /// What is made of them.
     pub outputs: Vec<Output>,
+    /// What is asked of a generation before it is made visible.
+    pub validate: Option<Validate>,
     /// Rung to have everything read again: a person has accepted a held answer, or what an answer was
     /// judged against has changed.
     pub pokes: Vec<Arc<Notify>>,
@@ -94,11 +98,38 @@ pub struct Publisher {
     blocked: Option<Failure>,
     /// When the names were last tried.
     named: Moment,
+    /// How long others have been asked since the last publish.
+    asked: Duration,
+    /// The last question to others was given up for something newer.
+    gave_way: bool,
+    /// When what was refused for want of an answer is to be asked about again.
+    again_at: Option<Moment>,
+}
+
+/// Why a generation is made.
+#[derive(Clone, Copy)]
+enum Making<'i> {
+    /// There is something new, or other outputs; what may come meanwhile is in the inbox.
+    New(&'i Inbox),
+    /// What is published was changed on the volume: every file is written afresh, since what a link
+    /// leads to may be the very file that was changed. It has been validated.
+    Repair,
 }
 
 struct Current {
     generation: Generation,
     tree: Digest,
+}
+
+// === impl Making ===
+
+impl<'i> Making<'i> {
+    fn inbox(self) -> Option<&'i Inbox> {
+        match self {
+            Self::New(inbox) => Some(inbox),
+            Self::Repair => None,
+        }
+    }
 }
 
 // === impl Inbox ===
@@ -162,6 +193,9 @@ impl Publisher {
             pending,
             blocked: None,
             named: Moment::default(),
+            asked: Duration::ZERO,
+            gave_way: false,
+            again_at: None,
         };
         if let Some(name) = current {
             publisher.adopt(name);
@@ -184,13 +218,14 @@ impl Publisher {
                 self.take(source, offer);
             }
             let now = sys::now();
-            self.learn_current_plan(now);
+            self.learn_current_plan(inbox, now);
             // An accepted answer that is already here is worth its few milliseconds at the end too.
             if self.pending.is_due(&self.board, now)
                 || taken.closed && self.pending.is_complete(&self.board)
             {
-                self.publish(now);
+                self.publish(inbox, now);
             }
+            self.ask_refused_again(now);
             if inbox.audit.swap(false, Ordering::Relaxed) {
                 self.audit();
             }
@@ -218,6 +253,7 @@ impl Publisher {
         if self.blocked.is_some() {
             until = until.min(self.named + NAMES_AGAIN);
         }
+        until = self.again_at.map_or(until, |at| until.min(at));
         let is_unknown = self.current.as_ref().is_some_and(|c| c.generation.plan.is_none());
         if is_unknown && self.pending.not_before() > now {
             // What was adopted and could not be made again.
@@ -242,16 +278,19 @@ impl Publisher {
         self.setup.pokes.iter().for_each(|poke| poke.notify_one());
     }
 
-    fn publish(&mut self, now: Moment) {
-        match self.try_publish(now) {
-            Ok(()) => self.pending.published(now, sys::now()),
+    fn publish(&mut self, inbox: &Inbox, now: Moment) {
+        match self.try_publish(inbox, now) {
+            // Whoever was asked took time, and no work of ours.
+            Ok(()) => self.pending.published(now + std::mem::take(&mut self.asked), sys::now()),
             Err(error) => self.publish_failed(error, now),
         }
     }
 
     fn publish_failed(&mut self, error: Error, now: Moment) {
         self.littered = true;
-        self.metrics.count(Id::PublishErrors, &[error.kind()]);
+        if Error::OF_PUBLISHING.contains(&error.kind()) {
+            self.metrics.count(Id::PublishErrors, &[error.kind()]);
+        }
         let failure = Failure { kind: error.kind(), text: error.to_string(), at: now };
         let news = self.board.update(|state| {
             let news = state.volume_error.as_ref().is_none_or(|old| old.kind != failure.kind);
@@ -265,15 +304,33 @@ impl Publisher {
         self.pending.failed(now, fastrand::f64());
     }
 
-    fn try_publish(&mut self, now: Moment) -> Result<(), Error> {
-        let Some(contents) = self.pending.contents(&self.board) else {
+    /// What is new for all sources at once, or where that does not pass its validation, for one of them:
+    /// a source whose news are refused does not stop the others.
+    fn try_publish(&mut self, inbox: &Inbox, now: Moment) -> Result<(), Error> {
+        let (waiting, refused) = self.pending.waiting();
+        let all = [waiting.as_slice(), &refused].concat();
+        let one_by_one = waiting.iter().map(|source| vec![*source]).filter(|one| *one != all);
+        let mut objection = None;
+        for news in std::iter::once(all.clone()).chain(one_by_one) {
             // Adopted and not read since: the mechanisms bring it with their next full read.
-            return Ok(());
-        };
-        let snapshots: Vec<_> = contents.iter().map(|(snapshot, _)| snapshot.clone()).collect();
-        let plan = self.plan(&snapshots);
-        let changes = self.make(plan, &contents, now, false)?;
-        self.announce(contents, changes, now);
+            let Some(contents) = self.pending.contents_with(&self.board, &news) else { continue };
+            let snapshots: Vec<_> = contents.iter().map(|(snapshot, _)| snapshot.clone()).collect();
+            let plan = self.plan(&snapshots);
+            match self.make(plan, &contents, now, Making::New(inbox)) {
+                Ok(changes) => {
+                    self.announce(contents, changes, now);
+                    return Ok(());
+                }
+                Err(Error::GivenUp) => return Ok(()),
+                Err(Error::Invalid { text, again }) => {
+                    objection.get_or_insert((text, again));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some((text, again)) = objection {
+            self.refuse(&waiting, text, again, now);
+        }
         Ok(())
     }
 
@@ -287,7 +344,7 @@ impl Publisher {
     /// the same content tells what its files are: then they can be linked, and the keys that became
     /// none be named. Where they are not what this process makes of that content, as after a change
     /// of the outputs, it is made again.
-    fn learn_current_plan(&mut self, now: Moment) {
+    fn learn_current_plan(&mut self, inbox: &Inbox, now: Moment) {
         let is_known = self.current.as_ref().is_none_or(|c| c.generation.plan.is_some());
         // What waits is made by this process in any case.
         if is_known || now < self.pending.not_before() || self.pending.is_complete(&self.board) {
@@ -308,31 +365,37 @@ impl Publisher {
             return;
         }
         let contents: Vec<_> = snapshots.into_iter().map(|snapshot| (snapshot, None)).collect();
-        match self.make(plan, &contents, now, false) {
+        match self.make(plan, &contents, now, Making::New(inbox)) {
             Ok(_) => {
                 tracing::info!(event = "made_again", "what was adopted is made of today's outputs");
                 self.announce(contents, Changes::default(), now);
                 self.pending.published(now, sys::now());
             }
+            Err(Error::GivenUp) => {}
             Err(error) => self.publish_failed(error, now),
         }
     }
 
-    /// Builds a generation and makes it current. `afresh` links nothing from the one before.
+    /// Builds a generation and makes it current.
     fn make(
         &mut self,
         mut plan: Plan,
         contents: &[(Arc<Snapshot>, Option<Content>)],
         now: Moment,
-        afresh: bool,
+        making: Making<'_>,
     ) -> Result<Changes, Error> {
         if let Some(TooLarge { path, max }) = plan.too_large {
             return Err(Error::TooLarge(path, max));
         }
+        let asked = making.inbox().filter(|_| self.is_to_be_validated(contents));
+        if asked.is_some() {
+            self.validate(&plan)?;
+        }
         let name = generation_name();
         let tree = plan.tree_digest();
         let manifest = self.manifest(&name, tree, contents);
-        let previous = self.current.as_ref().map(|c| &c.generation).filter(|_| !afresh);
+        let is_new = making.inbox().is_some();
+        let previous = self.current.as_ref().map(|c| &c.generation).filter(|_| is_new);
         if generation::check_room(&self.volume, &plan, previous).is_err() {
             // The old generations are in the way of the new: readers of them open again.
             while let Some((_, old)) = self.retired.pop_front() {
@@ -342,6 +405,12 @@ impl Publisher {
         }
         let fd = generation::build(&self.volume, &name, &plan, &manifest, previous)?;
         let changes = generation::changes(previous.and_then(|p| p.plan.as_ref()), &plan);
+        if let Some(inbox) = asked
+            && let Err(refused) = self.ask_outside(&name, &manifest, inbox)
+        {
+            volume::remove_tree(self.volume.live.as_fd(), &name)?;
+            return Err(refused);
+        }
         generation::swap(&self.volume, &name)?;
         self.link_names(&plan.top_names());
         self.report_skipped(&plan);

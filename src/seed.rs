@@ -107,6 +107,13 @@ impl Seed {
         }
     }
 
+    /// Fills the source after its answer, which the guard had accepted, did not pass its validation. That
+    /// will not get better by asking for it again.
+    pub async fn refused(&self, hold: Hold) -> Result<Filled, Unseeded> {
+        let attempt = Attempt::Held(Some(hold));
+        self.instead(&attempt).await.ok_or_else(|| self.unseeded(&attempt))
+    }
+
     /// Asks Consul once and judges the answer.
     async fn attempt(&self) -> Attempt {
         let listed = match self.ask().await {
@@ -280,7 +287,10 @@ impl Seed {
                 (why.to_owned(), Exit::NothingToSeedFrom)
             }
             Attempt::Held(hold) => {
-                let reason = hold.map_or("refused", |hold| hold.reason.word());
+                let reason = hold.map_or("refused", |hold| hold.reason.word()).to_owned();
+                let invalid =
+                    self.source.board.read(|s| s.invalid.as_ref().map(|i| i.text.clone()));
+                let reason = invalid.map_or(reason.clone(), |text| format!("{reason}: {text}"));
                 (format!("Consul's answer is refused ({reason})"), Exit::NothingToSeedFrom)
             }
             Attempt::Accepted => ("the volume was not written".to_owned(), Exit::Volume),

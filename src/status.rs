@@ -37,6 +37,9 @@ pub struct Status {
     pub sources: BTreeMap<String, Source>,
     /// The volume cannot be written, and why.
     pub volume_error: Option<Trouble>,
+    /// Why the newest answer is held that did not pass its validation.
+    #[serde(default)]
+    pub invalid: Option<Trouble>,
     /// Another process holds the volume.
     pub waiting_for_lock: bool,
 }
@@ -74,6 +77,9 @@ pub struct Source {
     pub skipped_total: usize,
     /// Key to reason.
     pub skipped: BTreeMap<String, String>,
+    /// How many keys a later layer hides in some output.
+    #[serde(default)]
+    pub overridden: usize,
     /// How this process filled it, if it did.
     pub seed: Option<Seed>,
     /// Watch, heartbeat, backup.
@@ -183,6 +189,7 @@ impl Reporter {
             uptime: now.since(self.started).as_secs_f64(),
             sources,
             volume_error: state.volume_error.as_ref().map(trouble),
+            invalid: state.invalid.as_ref().map(trouble),
             waiting_for_lock: state.waiting_for_lock,
         }
     }
@@ -223,6 +230,7 @@ impl Reporter {
                 since: wall(hold.since),
             }),
             skipped_total: source.skipped_total,
+            overridden: source.overridden,
             skipped: source.skipped.iter().map(|(k, w)| (k.clone(), w.word().to_owned())).collect(),
             seed: source.seed.map(|(origin, d)| Seed { origin, duration: d.as_secs_f64() }),
             mechanisms: mechanisms.collect(),
@@ -368,6 +376,9 @@ fn reason(sources: &BTreeMap<String, Source>, state: &State) -> String {
     }
     if let Some(error) = &state.volume_error {
         reasons.push(error.text.clone());
+    }
+    if let Some(invalid) = &state.invalid {
+        reasons.push(format!("the newest content is refused: {}", invalid.text));
     }
     for (name, source) in sources {
         if source.origin == Origin::Backup {

@@ -6,9 +6,11 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::{App, internal};
+use crate::board::State;
 use crate::exit::Exit;
 use crate::keeper::Findings;
 use crate::model::confirmation::{Mechanism, Origin};
+use crate::model::guard::Hold;
 use crate::seed::{Filled, Seed, Unseeded};
 use crate::sync::Source;
 use crate::{keeper, sys};
@@ -56,7 +58,10 @@ impl App {
         };
         let seeds: Vec<_> = self.sources.iter().map(one).collect();
         let filled = join_all(seeds.iter().map(Seed::run)).await;
-        let filled = filled.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let mut filled = filled.into_iter().collect::<Result<Vec<_>, _>>()?;
+        for (i, hold) in self.invalid().await {
+            filled[i] = seeds[i].refused(hold).await?;
+        }
         let took = sys::now().since(self.started);
         self.board.update(|state| {
             for (source, filled) in state.sources.iter_mut().zip(&filled) {
@@ -64,6 +69,26 @@ impl App {
             }
         });
         Ok(self.sources.iter().map(|s| s.name.clone()).zip(filled).collect())
+    }
+
+    /// The sources whose answer was refused because it did not pass its validation, once something is
+    /// published or that is known.
+    async fn invalid(&self) -> Vec<(usize, Hold)> {
+        if self.config.validate.is_none() {
+            return Vec::new();
+        }
+        let refused = |state: &State| -> Vec<(usize, Hold)> {
+            let sources = state.sources.iter().enumerate();
+            sources
+                .filter(|(_, s)| s.is_invalid())
+                .filter_map(|(i, s)| Some((i, s.hold?)))
+                .collect()
+        };
+        let decided = |state: &State| state.seeded || !refused(state).is_empty();
+        let timeout = self.config.seed_timeout;
+        // A volume that does not answer, or that cannot be written, is told of by whoever waits for it.
+        let _ = tokio::time::timeout(timeout, self.board_shows(decided, |_| true)).await;
+        self.board.read(|state| if state.seeded { Vec::new() } else { refused(state) })
     }
 
     /// Returns once the volume is open; at once with the reason where waiting will not help.
@@ -74,7 +99,11 @@ impl App {
     /// Returns once every source has something published and nothing waits.
     async fn is_shown(&self) -> Result<(), Unseeded> {
         let shown = || self.inbox.slots.is_idle();
-        self.board_shows(|state| state.seeded && shown(), |kind| kind != "blocked").await
+        self.board_shows(
+            |state| state.seeded && shown(),
+            |kind| kind != "blocked" && kind != "invalid",
+        )
+        .await
     }
 
     pub(super) fn volume_unusable(&self) -> Unseeded {

@@ -8,9 +8,11 @@ use futures_util::future::join_all;
 
 use super::{App, FAREWELL, await_end};
 use crate::admin::{Admin, Port};
+use crate::board::Source;
 use crate::consul::files;
 use crate::heartbeat::Heartbeat;
 use crate::model::confirmation::Mechanism;
+use crate::model::pace::{Backoff, Trouble};
 use crate::shutdown::Signals;
 use crate::status::Reporter;
 use crate::supervise::{Pulse, Unit, on_runtime, until_drained};
@@ -124,6 +126,7 @@ impl App {
         let app = self.clone();
         self.start_unit("seed", move |pulse| {
             until_drained(&app.drain, pulse, async {
+                let mut backoff = Backoff::default();
                 let patience = app.config.seed_timeout * 2 + Duration::from_secs(120);
                 loop {
                     // Another seedcar may hold the volume, for as long as it likes.
@@ -143,6 +146,11 @@ impl App {
                                 error,
                                 "cannot seed; trying again"
                             );
+                            if app.board.read(|s| s.sources.iter().any(Source::is_invalid)) {
+                                // What does not pass its validation is refused at once.
+                                let pause = backoff.fail(Trouble::Passing, fastrand::f64());
+                                tokio::time::sleep(pause).await;
+                            }
                         }
                     }
                 }

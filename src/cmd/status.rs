@@ -75,6 +75,9 @@ fn source_lines(name: &str, source: &Source, out: &mut impl Write) -> io::Result
     if source.skipped_total > 0 {
         writeln!(out, "  skipped    {} keys are missing from an output", source.skipped_total)?;
     }
+    if source.overridden > 0 {
+        writeln!(out, "  overridden {} keys are in a later layer, too", source.overridden)?;
+    }
     if let Some(held) = &source.held {
         let (keys, published) = (held.keys, held.published_keys);
         writeln!(

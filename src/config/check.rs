@@ -8,6 +8,7 @@ mod output;
 mod outputs;
 mod read;
 mod sources;
+mod validate;
 
 use std::path::{Path, PathBuf};
 
@@ -66,6 +67,7 @@ impl Checker<'_> {
             heartbeat: self.heartbeat(),
             seed_timeout: self.period(Id::SeedTimeout, at_least(SHORTEST)),
             outputs: self.outputs(guards.max_bytes),
+            validate: self.validate(),
             guards,
             http: self.read(Id::Http, read::listen),
             http_explicit: self.typed.one(Id::Http).is_some(),

@@ -49,25 +49,29 @@ pub struct Typed {
     pub(super) sources: Vec<NamedPrefix>,
     /// The outputs, if some were given.
     pub(super) outputs: Option<Vec<TypedOutput>>,
+    /// The validation, if there is one.
+    pub(super) validate: Option<Group>,
 }
 
-/// What may be said of an output, by the kind of value: one, a list, or rules for some keys.
-pub(super) struct OutputKeys {
+/// What may be said in a group of the file, by the kind of value.
+pub(super) struct GroupKeys {
+    /// One text each.
     pub words: &'static [&'static str],
+    /// A list of texts each.
     pub lists: &'static [&'static str],
-    /// Each with the name of what is said of the keys.
-    pub rules: &'static [(&'static str, &'static str)],
+    /// A list of mappings each, with the keys of these.
+    pub records: &'static [(&'static str, &'static [&'static str])],
 }
 
 /// What may be said of a tree.
-pub(super) const OF_A_TREE: OutputKeys = OutputKeys {
+pub(super) const OF_A_TREE: GroupKeys = GroupKeys {
     words: &["path", "strip", "separator", "case"],
     lists: &["layers", "include", "exclude"],
-    rules: &[("modes", "mode"), ("decode", "as")],
+    records: &[("modes", &["keys", "mode"]), ("decode", &["keys", "as"])],
 };
 
 /// What may be said of a single file.
-pub(super) const OF_A_FILE: OutputKeys = OutputKeys {
+pub(super) const OF_A_FILE: GroupKeys = GroupKeys {
     words: &[
         "path",
         "format",
@@ -81,22 +85,42 @@ pub(super) const OF_A_FILE: OutputKeys = OutputKeys {
         "case",
     ],
     lists: &["layers", "include", "exclude"],
-    rules: &[("decode", "as")],
+    records: &[("decode", &["keys", "as"])],
 };
+
+/// What may be said of the validation.
+pub(super) const OF_VALIDATION: GroupKeys = GroupKeys {
+    words: &["url", "timeout"],
+    lists: &["required", "command"],
+    records: &[("files", &["files", "as", "schema"])],
+};
+
+/// A mapping whose values are texts.
+#[derive(Clone)]
+pub(super) struct Record {
+    /// By key.
+    pub words: BTreeMap<&'static str, Given>,
+    /// Where it was typed.
+    pub origin: Origin,
+}
+
+/// A group of the file as typed.
+#[derive(Clone)]
+pub(super) struct Group {
+    words: BTreeMap<&'static str, Given>,
+    lists: BTreeMap<&'static str, Vec<Given>>,
+    records: BTreeMap<&'static str, Vec<Record>>,
+    /// Where it was typed.
+    pub origin: Origin,
+}
 
 /// An output of the file as typed.
 #[derive(Clone)]
 pub(super) struct TypedOutput {
     /// It is one file, and no tree.
     pub is_file: bool,
-    /// What is said of it in one word, by key.
-    pub words: BTreeMap<&'static str, Given>,
-    /// What is said of it in lists, by key.
-    pub lists: BTreeMap<&'static str, Vec<Given>>,
-    /// What is said of some keys: patterns, each with what is said.
-    pub rules: BTreeMap<&'static str, Vec<(Given, Given)>>,
-    /// Where it was typed.
-    pub origin: Origin,
+    /// What is said of it.
+    pub said: Group,
 }
 
 /// One line of `config print`.
@@ -186,6 +210,7 @@ impl Typed {
             self.sources = lower.sources;
         }
         self.outputs = self.outputs.or(lower.outputs);
+        self.validate = self.validate.or(lower.validate);
         self
     }
 
@@ -230,27 +255,31 @@ impl Typed {
             value: Some(source.to_string()),
             origin: source.origin.clone(),
         });
-        sources.chain(self.outputs.iter().flatten().flat_map(TypedOutput::lines)).collect()
+        let kind = |output: &TypedOutput| if output.is_file { "file" } else { "tree" };
+        let outputs = self.outputs.iter().flatten();
+        let outputs = outputs.flat_map(|output| output.said.lines("output", kind(output)));
+        let validate = self.validate.iter().flat_map(|group| group.lines("validate", "yes"));
+        sources.chain(outputs).chain(validate).collect()
     }
 }
 
-// === impl OutputKeys ===
+// === impl GroupKeys ===
 
-impl OutputKeys {
+impl GroupKeys {
     /// All of them.
     pub fn all(&self) -> Vec<&'static str> {
-        let rules = self.rules.iter().map(|(key, _)| *key);
-        self.words.iter().copied().chain(self.lists.iter().copied()).chain(rules).collect()
+        let records = self.records.iter().map(|(key, _)| *key);
+        self.words.iter().copied().chain(self.lists.iter().copied()).chain(records).collect()
     }
 }
 
-// === impl TypedOutput ===
+// === impl Group ===
 
-impl TypedOutput {
-    /// Nothing is said of it yet.
-    pub fn new(is_file: bool, origin: Origin) -> Self {
-        let (words, lists, rules) = Default::default();
-        Self { is_file, words, lists, rules, origin }
+impl Group {
+    /// Nothing is said yet.
+    pub fn new(origin: Origin) -> Self {
+        let (words, lists, records) = Default::default();
+        Self { words, lists, records, origin }
     }
 
     /// What is said in one word.
@@ -263,26 +292,46 @@ impl TypedOutput {
         self.lists.get(key).map(Vec::as_slice)
     }
 
-    /// What is said of some keys.
-    pub fn rules(&self, key: &str) -> &[(Given, Given)] {
-        self.rules.get(key).map_or(&[], Vec::as_slice)
+    /// What is said in mappings.
+    pub fn records(&self, key: &str) -> &[Record] {
+        self.records.get(key).map_or(&[], Vec::as_slice)
     }
 
-    fn lines(&self) -> impl Iterator<Item = Effective> {
+    /// Adds what is said in one word.
+    pub fn say(&mut self, key: &'static str, word: Given) {
+        self.words.insert(key, word);
+    }
+
+    /// Adds a list.
+    pub fn say_all(&mut self, key: &'static str, list: Vec<Given>) {
+        self.lists.insert(key, list);
+    }
+
+    /// Adds mappings.
+    pub fn record_all(&mut self, key: &'static str, records: Vec<Record>) {
+        self.records.insert(key, records);
+    }
+
+    fn lines(&self, name: &'static str, kind: &str) -> impl Iterator<Item = Effective> {
         let line = |setting, text: &str, origin: &Origin| Effective {
             setting,
             value: Some(text.to_owned()),
             origin: origin.clone(),
         };
-        let output = line("output", if self.is_file { "file" } else { "tree" }, &self.origin);
-        let words = self.words.iter().map(move |(key, word)| line(key, &word.text, &word.origin));
+        let first = line(name, kind, &self.origin);
+        // A URL may hold a password.
+        let shown = |word: &Given| !word.text.contains('@');
+        let words = self.words.iter().map(move |(key, word)| {
+            line(key, if shown(word) { &word.text } else { "(not shown)" }, &word.origin)
+        });
         let listed = self.lists.iter().flat_map(|(key, list)| list.iter().map(move |g| (key, g)));
         let lists = listed.map(move |(key, given)| line(key, &given.text, &given.origin));
-        let rules = self.rules.iter().flat_map(|(key, list)| list.iter().map(move |r| (key, r)));
-        let rules = rules.map(move |(key, (keys, said))| {
-            line(key, &format!("{}: {}", keys.text, said.text), &keys.origin)
+        let all = self.records.iter().flat_map(|(key, list)| list.iter().map(move |r| (key, r)));
+        let records = all.map(move |(key, record)| {
+            let words: Vec<_> = record.words.values().map(|word| word.text.as_str()).collect();
+            line(key, &words.join(", "), &record.origin)
         });
-        std::iter::once(output).chain(words).chain(lists).chain(rules)
+        std::iter::once(first).chain(words).chain(lists).chain(records)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::moment::Moment;
 use super::reading::{Mode, Reading};
-use super::snapshot::Digest;
+use super::snapshot::{Digest, Snapshot};
 
 /// How long the same shrunken content must stand before a consistent read may confirm it.
 pub const PROBATION: Duration = Duration::from_secs(300);
@@ -83,6 +83,8 @@ pub enum Reason {
     Stale,
     /// More keys or bytes than allowed.
     TooLarge,
+    /// The generation that it is part of did not pass its validation.
+    Invalid,
     /// Its index is lower than the published one. A leader that stood still while another was elected
     /// does not know it at first and answers from its past; after a restore a consistent read says
     /// the same at once.
@@ -104,12 +106,13 @@ pub enum Verdict {
 
 impl Reason {
     /// Every reason, for metrics that start at zero.
-    pub const ALL: [Reason; 6] = [
+    pub const ALL: [Reason; 7] = [
         Reason::Empty,
         Reason::Shrunken,
         Reason::Filtered,
         Reason::Stale,
         Reason::TooLarge,
+        Reason::Invalid,
         Reason::Older,
     ];
 
@@ -121,6 +124,7 @@ impl Reason {
             Self::Filtered => "filtered",
             Self::Stale => "stale",
             Self::TooLarge => "too_large",
+            Self::Invalid => "invalid",
             Self::Older => "older",
         }
     }
@@ -131,7 +135,7 @@ impl Reason {
         match self {
             Self::Shrunken => Some(PROBATION),
             Self::Older => Some(Duration::ZERO),
-            Self::Empty | Self::Filtered | Self::Stale | Self::TooLarge => None,
+            Self::Empty | Self::Filtered | Self::Stale | Self::TooLarge | Self::Invalid => None,
         }
     }
 }
@@ -167,6 +171,20 @@ impl Baseline {
 // === impl Hold ===
 
 impl Hold {
+    /// A hold of content that was accepted by the guard and whose generation did not pass its
+    /// validation. The clock of `before` goes on if it was of the same content.
+    pub fn invalid(
+        snapshot: &Snapshot,
+        baseline_keys: usize,
+        before: Option<&Hold>,
+        now: Moment,
+    ) -> Self {
+        let (reason, digest) = (Reason::Invalid, Some(snapshot.digest()));
+        let same = before.filter(|hold| hold.reason == reason && hold.digest == digest);
+        let since = same.map_or(now, |hold| hold.since);
+        Self { reason, digest, keys: snapshot.keys(), baseline_keys, since }
+    }
+
     /// When asking again could change the verdict without new content; `None` if only a person or
     /// new content can.
     pub fn recheck_at(&self) -> Option<Moment> {

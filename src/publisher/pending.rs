@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::board::{Board, Source};
+use crate::model::guard::{Hold, Reason};
 use crate::model::moment::Moment;
 use crate::model::offer::{Content, Offer};
 use crate::model::pace::{Backoff, Trouble};
@@ -34,6 +35,8 @@ pub type Part = (Arc<Snapshot>, Option<Content>);
 #[derive(Debug)]
 pub struct Pending {
     contents: Vec<Option<Content>>,
+    /// What did not pass its validation: tried again together with what comes for other sources.
+    refused: Vec<Option<Content>>,
     not_before: Moment,
     backoff: Backoff,
 }
@@ -43,8 +46,8 @@ pub struct Pending {
 impl Pending {
     /// Nothing waits, for `sources` sources.
     pub fn new(sources: usize) -> Self {
-        let contents = (0..sources).map(|_| None).collect();
-        Self { contents, not_before: Moment::default(), backoff: Backoff::default() }
+        let (contents, refused) = (vec![None; sources], vec![None; sources]);
+        Self { contents, refused, not_before: Moment::default(), backoff: Backoff::default() }
     }
 
     /// Takes what a mechanism has put into a source's slot.
@@ -55,8 +58,14 @@ impl Pending {
             return Taken::Outgrown;
         }
         if let Some(hold) = offer.hold {
+            let digest = offer.content.as_ref().map(|content| content.snapshot.digest());
             board.update(|state| {
                 let source = &mut state.sources[source];
+                let is_same = |held: &Hold| held.reason == Reason::Invalid && held.digest == digest;
+                if hold.is_none() && source.hold.as_ref().is_some_and(is_same) {
+                    // The guard has nothing against it; its validation speaks next, and may not.
+                    return;
+                }
                 source.hold = hold;
                 source.held_marks = source.held_marks.filter(|_| hold.is_some());
             });
@@ -69,6 +78,7 @@ impl Pending {
         {
             return Taken::Kept;
         }
+        self.refused[source] = None;
         let confirmed = content.confirmation().map(|c| c.digest);
         if confirmed.is_none() || confirmed != published.map(|p| p.digest) {
             self.contents[source] = Some(content);
@@ -101,20 +111,44 @@ impl Pending {
     /// The part of every source: what is pending, else what is published. `None` while one was
     /// adopted and has not been read since.
     pub fn contents(&self, board: &Board) -> Option<Vec<Part>> {
+        let (waiting, _) = self.waiting();
+        self.contents_with(board, &waiting)
+    }
+
+    /// The same with what is new for these sources only, refused before or not.
+    pub fn contents_with(&self, board: &Board, news: &[usize]) -> Option<Vec<Part>> {
         let published: Vec<_> = board.read(|state| {
             let snapshot = |s: &Source| s.published.as_ref()?.snapshot.clone();
             state.sources.iter().map(snapshot).collect()
         });
-        let parts = self.contents.iter().zip(published).map(|(pending, published)| match pending {
-            Some(content) => Some((content.snapshot.clone(), Some(content.clone()))),
-            None => Some((published?, None)),
+        let parts = published.into_iter().enumerate().map(|(i, published)| {
+            let new = self.contents[i].as_ref().or(self.refused[i].as_ref());
+            match new.filter(|_| news.contains(&i)) {
+                Some(content) => Some((content.snapshot.clone(), Some(content.clone()))),
+                None => Some((published?, None)),
+            }
         });
         parts.collect()
+    }
+
+    /// The sources for which something new waits, and those whose newest was refused.
+    pub fn waiting(&self) -> (Vec<usize>, Vec<usize>) {
+        let there = |contents: &[Option<Content>]| {
+            (0..contents.len()).filter(|i| contents[*i].is_some()).collect()
+        };
+        (there(&self.contents), there(&self.refused))
     }
 
     /// A source's content is visible.
     pub fn shown(&mut self, source: usize) {
         self.contents[source] = None;
+        self.refused[source] = None;
+    }
+
+    /// A source's content did not pass its validation.
+    pub fn refuse(&mut self, source: usize) {
+        let refused = self.contents[source].take();
+        self.refused[source] = refused.or(self.refused[source].take());
     }
 
     /// A publish that began at `began` has ended well at `ended`. Many files take long to make and to

@@ -97,12 +97,14 @@ impl Publisher {
         self.metrics.add(Id::KeyChanges, &["removed"], changes.removed as f64);
     }
 
-    /// Names the keys that became no file; the first hundred of each source.
+    /// Names the keys that became no file; the first hundred of each source. Counts those that another
+    /// layer's hide.
     pub(super) fn report_skipped(&self, plan: &Plan) {
         self.board.update(|state| {
             for (i, source) in state.sources.iter_mut().enumerate() {
                 let mine = || plan.skipped.iter().filter(|s| s.source == i);
                 source.skipped_total = mine().count();
+                source.overridden = plan.overridden.iter().filter(|o| o.source == i).count();
                 source.skipped =
                     mine().take(100).map(|s| (s.entry.key.to_string(), s.why)).collect();
             }

@@ -29,7 +29,8 @@ impl Rig {
         let prefix = Prefix::parse("p", PrefixRules::default()).unwrap();
         let sources = vec![("default".to_owned(), prefix)];
         let outputs = vec![Output::tree(vec![0])];
-        Setup { path: self.dir.path().to_owned(), sources, outputs, pokes: Vec::new() }
+        let (path, pokes) = (self.dir.path().to_owned(), Vec::new());
+        Setup { path, sources, outputs, validate: None, pokes }
     }
 
     fn open(&self) -> Publisher {
@@ -143,7 +144,7 @@ fn a_generation_that_is_not_adopted_goes_once_it_is_replaced() {
     let mut publisher = rig.open();
     assert!(publisher.current.is_none() && old.exists(), "readers may be in it");
     publisher.take(0, Offer::accept(content(6, &[("a", "2")])));
-    publisher.publish(sys::now());
+    publisher.publish(&Inbox::new(1), sys::now());
     publisher.collect(sys::now() + KEEP);
     assert!(!old.exists());
     assert_eq!(rig.read("a").unwrap(), "2");
@@ -169,7 +170,7 @@ fn a_directory_where_the_temporary_link_goes_is_put_away() {
     let mut publisher = rig.open();
     publisher.take(0, Offer::accept(content(6, &[("a", "2")])));
     fs::create_dir_all(rig.live().join("..data_tmp/full")).unwrap();
-    publisher.publish(sys::now());
+    publisher.publish(&Inbox::new(1), sys::now());
     assert_eq!(rig.read("a").unwrap(), "2");
     assert!(!rig.names().contains(&"..data_tmp".to_owned()));
 }
@@ -243,7 +244,7 @@ fn an_audit_puts_back_what_somebody_changed() {
     let rig = Rig::new();
     let mut publisher = rig.open();
     publisher.take(0, Offer::accept(content(5, &[("a", "1"), ("d/b", "2")])));
-    publisher.publish(sys::now());
+    publisher.publish(&Inbox::new(1), sys::now());
     let tampers: [&dyn Fn(); 5] = [
         &|| fs::remove_file(rig.live().join("..data/a")).unwrap(),
         &|| fs::write(rig.live().join("..data/new"), "x").unwrap(),
@@ -272,11 +273,11 @@ fn unchanged_files_keep_their_inode_and_changed_ones_do_not() {
     let rig = Rig::new();
     let mut publisher = rig.open();
     publisher.take(0, Offer::accept(content(5, &[("a", "1"), ("b", "1")])));
-    publisher.publish(sys::now());
+    publisher.publish(&Inbox::new(1), sys::now());
     let inode = |name| fs::metadata(rig.live().join(name)).unwrap().ino();
     let (a, b) = (inode("a"), inode("b"));
     publisher.take(0, Offer::accept(content(6, &[("a", "1"), ("b", "2")])));
-    publisher.publish(sys::now());
+    publisher.publish(&Inbox::new(1), sys::now());
     assert_eq!(inode("a"), a);
     assert_ne!(inode("b"), b);
 }
@@ -315,7 +316,7 @@ fn an_overlapping_older_answer_does_not_replace_a_newer() {
     let mut old = content(5, &[("a", "old")]);
     old.marks.sent = new.marks.sent - Duration::from_secs(1);
     publisher.take(0, Offer::accept(new));
-    publisher.publish(sys::now());
+    publisher.publish(&Inbox::new(1), sys::now());
     publisher.take(0, Offer::accept(old));
     assert!(!publisher.pending.is_complete(&publisher.board));
     assert_eq!(rig.read("a").as_deref(), Some("new"));
@@ -331,7 +332,7 @@ fn what_was_judged_against_less_than_is_published_is_asked_for_again() {
     let mut less = content(6, &[("a", "2")]);
     less.judged = Some(before);
     publisher.take(0, Offer::accept(content(5, &[("a", "1"), ("b", "1")])));
-    publisher.publish(sys::now());
+    publisher.publish(&Inbox::new(1), sys::now());
     publisher.take(0, Offer::accept(less));
     assert!(!publisher.pending.is_complete(&publisher.board), "b's loss was never judged");
     assert!(tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use super::generation::{self, Changes, Generation};
 use super::manifest::Manifest;
-use super::{Current, KEEP, KEEP_COUNT, NAMES_AGAIN, Publisher, audit, persist, volume};
+use super::{Current, KEEP, KEEP_COUNT, Making, NAMES_AGAIN, Publisher, audit, persist, volume};
 use crate::metrics::Id;
 use crate::model::moment::Moment;
 use crate::model::output;
@@ -83,8 +83,7 @@ impl Publisher {
         }
     }
 
-    /// Publishes the same content again, every file written afresh: what a link leads to may be the
-    /// very file that was changed.
+    /// Publishes the same content again.
     fn repair(&mut self) {
         let now = sys::now();
         let Some(contents) = self.pending.contents(&self.board) else {
@@ -92,7 +91,7 @@ impl Publisher {
         };
         let snapshots: Vec<_> = contents.iter().map(|(snapshot, _)| snapshot.clone()).collect();
         let plan = self.plan(&snapshots);
-        match self.make(plan, &contents, now, true) {
+        match self.make(plan, &contents, now, Making::Repair) {
             Ok(_) => {
                 self.metrics.count(Id::Repairs, &[]);
                 tracing::warn!(event = "repaired", "the published tree had been changed; put back");

@@ -82,6 +82,17 @@ pub enum Error {
     /// A file of all keys would be larger than it may.
     #[error("{0} would be larger than {1} bytes; raise max-bytes, or give it fewer keys")]
     TooLarge(String, u64),
+    /// It did not pass its validation.
+    #[error("the generation is refused: {text}")]
+    Invalid {
+        /// What is wrong, or who says so.
+        text: String,
+        /// Whoever was asked gave no answer, and may give one later.
+        again: bool,
+    },
+    /// Something newer came while somebody was asked, or we are told to stop.
+    #[error("the validation was given up")]
+    GivenUp,
     /// A key's name is taken by what is not ours to remove.
     #[error("volume: a directory that is not ours is in the way of a key's name")]
     Blocked,
@@ -119,6 +130,7 @@ impl Error {
             Self::Foreign(..) | Self::OtherUser(..) => "foreign",
             Self::Full { .. } | Self::TooLarge(..) => "full",
             Self::Blocked => "blocked",
+            Self::Invalid { .. } | Self::GivenUp => "invalid",
             Self::Io(_, Errno::NOSPC | Errno::DQUOT) => "full",
             Self::Io(_, Errno::ROFS) => "read_only",
             Self::Io(_, Errno::ACCESS | Errno::PERM) => "denied",

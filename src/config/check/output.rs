@@ -3,7 +3,7 @@
 use super::{
     super::{
         problem::{Kind, Problem},
-        typed::{Given, TypedOutput},
+        typed::{Given, Group, Record, TypedOutput},
     },
     Checker,
 };
@@ -15,16 +15,17 @@ use crate::model::selection::{Glob, Selection};
 
 impl Checker<'_> {
     /// All problems of one output are found, in whatever part of it they are.
-    pub(super) fn output(&mut self, typed: &TypedOutput, max_bytes: u64) -> Option<Output> {
+    pub(super) fn output(&mut self, output: &TypedOutput, max_bytes: u64) -> Option<Output> {
+        let typed = &output.said;
         let layers = self.layers_of(typed);
         let include = self.globs(typed.list("include").unwrap_or_default());
         let exclude = self.globs(typed.list("exclude").unwrap_or_default());
-        let naming = self.naming(typed);
-        let decode = self.rules(typed.rules("decode"), |checker, given| {
+        let naming = self.naming(output);
+        let decode = self.rules(typed.records("decode"), "as", |checker, given| {
             checker.chosen(given, "as", &Encoding::ALL.map(|encoding| (encoding.word(), encoding)))
         });
         let key = typed.word("key").map(|key| self.path_of(key, "key"));
-        let form = match (typed.is_file, &key) {
+        let form = match (output.is_file, &key) {
             (false, _) => self.tree(typed),
             (true, Some(_)) => self.value(typed),
             (true, None) => self.single(typed, max_bytes),
@@ -38,7 +39,7 @@ impl Checker<'_> {
         Some(Output { selection, naming, decode: decode?, ..Output::of(layers, form) })
     }
 
-    fn layers_of(&mut self, typed: &TypedOutput) -> Option<Vec<usize>> {
+    fn layers_of(&mut self, typed: &Group) -> Option<Vec<usize>> {
         match typed.list("layers") {
             None => Some(self.all_layers()),
             Some([]) => {
@@ -51,12 +52,12 @@ impl Checker<'_> {
         }
     }
 
-    fn tree(&mut self, typed: &TypedOutput) -> Option<Form> {
-        let modes = self.rules(typed.rules("modes"), Self::mode);
+    fn tree(&mut self, typed: &Group) -> Option<Form> {
+        let modes = self.rules(typed.records("modes"), "mode", Self::mode);
         Some(Form::Tree { modes: modes? })
     }
 
-    fn value(&mut self, typed: &TypedOutput) -> Option<Form> {
+    fn value(&mut self, typed: &Group) -> Option<Form> {
         let words = ["format", "shape", "types", "strip", "separator", "case"].into_iter();
         let words = words.filter_map(|word| Some((word, typed.word(word)?)));
         let lists = ["include", "exclude"].into_iter();
@@ -71,7 +72,7 @@ impl Checker<'_> {
         Some(Form::Value(Named { path: path?, default, mode: mode? }))
     }
 
-    fn single(&mut self, typed: &TypedOutput, max_bytes: u64) -> Option<Form> {
+    fn single(&mut self, typed: &Group, max_bytes: u64) -> Option<Form> {
         if let Some(given) = typed.word("default") {
             let problem = Problem::new(Kind::Conflict, "default", "is said of no one key");
             self.problems
@@ -107,7 +108,7 @@ impl Checker<'_> {
         }))
     }
 
-    fn path_said(&mut self, typed: &TypedOutput) -> Option<String> {
+    fn path_said(&mut self, typed: &Group) -> Option<String> {
         if let Some(path) = typed.word("path") {
             return self.path_of(path, "output");
         }
@@ -117,13 +118,14 @@ impl Checker<'_> {
         None
     }
 
-    fn naming(&mut self, typed: &TypedOutput) -> Option<Naming> {
+    fn naming(&mut self, output: &TypedOutput) -> Option<Naming> {
+        let typed = &output.said;
         let mut path = |word| {
             let given = typed.word(word)?;
             Some(self.path_of(given, word).map(String::into_boxed_str))
         };
         let strip = path("strip");
-        let below = if typed.is_file { None } else { path("path") };
+        let below = if output.is_file { None } else { path("path") };
         let cases = [("lower", Case::Lower), ("upper", Case::Upper)];
         let case = typed.word("case").map(|given| self.chosen(given, "case", &cases));
         let separator = typed.word("separator").map(|given| self.separator(given));
@@ -160,12 +162,12 @@ impl Checker<'_> {
         mode
     }
 
-    fn globs(&mut self, given: &[Given]) -> Option<Vec<Glob>> {
+    pub(super) fn globs(&mut self, given: &[Given]) -> Option<Vec<Glob>> {
         let globs: Vec<_> = given.iter().map(|given| self.glob(given)).collect();
         globs.into_iter().collect()
     }
 
-    fn glob(&mut self, given: &Given) -> Option<Glob> {
+    pub(super) fn glob(&mut self, given: &Given) -> Option<Glob> {
         let problem = match Glob::parse(&given.text) {
             Ok(_) if given.text.starts_with('/') || given.text.ends_with('/') => {
                 Problem::new(Kind::Malformed, "pattern", "begins or ends with '/'")
@@ -181,11 +183,19 @@ impl Checker<'_> {
 
     fn rules<T>(
         &mut self,
-        typed: &[(Given, Given)],
+        typed: &[Record],
+        word: &'static str,
         mut read: impl FnMut(&mut Self, &Given) -> Option<T>,
     ) -> Option<Vec<(Glob, T)>> {
         let mut rules = Vec::new();
-        for (keys, said) in typed {
+        for record in typed {
+            let (Some(keys), Some(said)) = (record.words.get("keys"), record.words.get(word))
+            else {
+                let problem = Problem::new(Kind::Missing, "rule", "is not whole");
+                let hint = format!("write {{keys: PATTERN, {word}: ...}}");
+                self.problems.push(problem.at(record.origin.clone()).hint(hint));
+                return None;
+            };
             let (glob, said) = (self.glob(keys), read(self, said));
             rules.push(glob.zip(said));
         }
@@ -218,7 +228,12 @@ impl Checker<'_> {
         }
     }
 
-    fn chosen<T: Copy>(&mut self, given: &Given, key: &str, words: &[(&str, T)]) -> Option<T> {
+    pub(super) fn chosen<T: Copy>(
+        &mut self,
+        given: &Given,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
         let found = words.iter().find(|(word, _)| *word == given.text);
         if found.is_none() {
             let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();

@@ -72,7 +72,7 @@ impl Checker<'_> {
     /// No tree lies in another one: a key of one could be a directory of the other.
     fn trees_apart(&mut self, typed: &[TypedOutput]) {
         let trees: Vec<_> = typed.iter().filter(|output| !output.is_file).collect();
-        let path = |tree: &TypedOutput| tree.word("path").map(|given| given.text.clone());
+        let path = |tree: &TypedOutput| tree.said.word("path").map(|given| given.text.clone());
         for (i, tree) in trees.iter().enumerate() {
             let meets = |other: &&TypedOutput| match (path(tree), path(other)) {
                 (Some(a), Some(b)) => is_at_or_below(&a, &b) || is_at_or_below(&b, &a),
@@ -84,6 +84,7 @@ impl Checker<'_> {
                 tree.zip(file).is_some_and(|(tree, file)| is_at_or_below(&tree, &file))
             };
             if let Some(given) = tree
+                .said
                 .word("path")
                 .filter(|_| typed.iter().filter(|output| output.is_file).any(below))
             {
@@ -93,7 +94,7 @@ impl Checker<'_> {
                 let problem = Problem::new(Kind::Conflict, "output", "lies where another tree is");
                 let hint = "write one tree, whose layers may be all the sources, or give each a path of \
                             its own";
-                self.problems.push(problem.at(tree.origin.clone()).hint(hint));
+                self.problems.push(problem.at(tree.said.origin.clone()).hint(hint));
             }
         }
     }
@@ -101,7 +102,7 @@ impl Checker<'_> {
     /// No file is where another one is, or where another one needs a directory.
     fn files_apart(&mut self) {
         let files = self.typed.outputs.iter().flatten().filter(|output| output.is_file);
-        let said = files.filter_map(|output| output.word("path"));
+        let said = files.filter_map(|output| output.said.word("path"));
         let mut before: Vec<&Given> = Vec::new();
         for given in said.chain(self.typed.all(Id::File)) {
             let meets = |other: &&Given| {

@@ -1,16 +1,22 @@
 //! The shape of the file: which keys may stand where, and what kind of value each takes.
 
+use std::collections::BTreeMap;
+
 use serde_yaml::{Mapping, Value};
 
 use crate::config::{
     guess::did_you_mean,
     problem::{Kind, Origin, Problem},
     setting::{self, Id, Setting, TABLE, Unit},
-    typed::{Given, NamedPrefix, OF_A_FILE, OF_A_TREE, Typed, TypedOutput},
+    typed::{
+        Given, Group, GroupKeys, NamedPrefix, OF_A_FILE, OF_A_TREE, OF_VALIDATION, Record, Typed,
+        TypedOutput,
+    },
 };
 
 /// Keys of the file that are no settings of the table.
 const OUTPUTS: &str = "outputs";
+const VALIDATE: &str = "validate";
 
 /// Walks a file and collects what it finds.
 pub(super) struct Reader<'f> {
@@ -35,6 +41,9 @@ impl<'f> Reader<'f> {
     fn entry(&mut self, path: &str, value: &Value) {
         match setting::by_path(path) {
             _ if path == OUTPUTS => self.outputs(value),
+            _ if path == VALIDATE => {
+                self.typed.validate = self.group(path, value, &OF_VALIDATION);
+            }
             Some(row) if row.id == Id::Source => self.sources(value),
             Some(row) => self.setting(row, path, value),
             None if is_group(path) => self.mapping(path, value),
@@ -133,22 +142,27 @@ impl<'f> Reader<'f> {
     }
 
     fn output(&mut self, path: &str, value: &Value, is_file: bool) -> Option<TypedOutput> {
-        let known = if is_file { OF_A_FILE } else { OF_A_TREE };
-        let mut output = TypedOutput::new(is_file, self.at(path));
+        let keys = if is_file { OF_A_FILE } else { OF_A_TREE };
+        self.group(path, value, &keys).map(|said| TypedOutput { is_file, said })
+    }
+
+    fn group(&mut self, path: &str, value: &Value, known: &GroupKeys) -> Option<Group> {
+        let mut group = Group::new(self.at(path));
         for (key, value) in self.fields(path, value)? {
             let at = join(path, &key);
             if let Some(word) = known.words.iter().find(|word| **word == key) {
-                output.words.extend(self.given(&at, value).map(|given| (*word, given)));
+                if let Some(given) = self.given(&at, value) {
+                    group.say(word, given);
+                }
             } else if let Some(list) = known.lists.iter().find(|list| **list == key) {
-                output.lists.insert(list, self.givens(&at, value));
-            } else if let Some((rules, said)) = known.rules.iter().find(|(rules, _)| *rules == key)
-            {
-                output.rules.insert(rules, self.rules(&at, value, said));
+                group.say_all(list, self.givens(&at, value));
+            } else if let Some((name, keys)) = known.records.iter().find(|(name, _)| *name == key) {
+                group.record_all(name, self.records(&at, value, keys));
             } else {
                 self.unknown(&at, &known.all());
             }
         }
-        Some(output)
+        Some(group)
     }
 
     fn given(&mut self, path: &str, value: &Value) -> Option<Given> {
@@ -161,29 +175,23 @@ impl<'f> Reader<'f> {
         items.filter_map(|(i, item)| self.given(&format!("{path}[{i}]"), item)).collect()
     }
 
-    /// A list of mappings, each of `keys`, a pattern, and of what is said of these keys.
-    fn rules(&mut self, path: &str, value: &Value, said: &str) -> Vec<(Given, Given)> {
-        let mut rules = Vec::new();
+    fn records(&mut self, path: &str, value: &Value, keys: &[&'static str]) -> Vec<Record> {
+        let mut records = Vec::new();
         for (i, item) in self.list(path, value) {
             let at = format!("{path}[{i}]");
-            let (mut keys, mut word) = (None, None);
+            let mut record = Record { words: BTreeMap::new(), origin: self.at(&at) };
             for (key, value) in self.fields(&at, item).into_iter().flatten() {
                 let below = join(&at, &key);
-                match key.as_str() {
-                    "keys" => keys = self.given(&below, value),
-                    key if key == said => word = self.given(&below, value),
-                    _ => self.unknown(&below, &["keys", said]),
+                match keys.iter().find(|known| **known == key) {
+                    Some(known) => {
+                        record.words.extend(self.given(&below, value).map(|word| (*known, word)));
+                    }
+                    None => self.unknown(&below, keys),
                 }
             }
-            match (keys, word) {
-                (Some(keys), Some(word)) => rules.push((keys, word)),
-                _ => {
-                    let hint = format!("write {{keys: PATTERN, {said}: ...}}");
-                    self.refuse(&at, "is not whole", &hint);
-                }
-            }
+            records.push(record);
         }
-        rules
+        records
     }
 
     /// The items of a list, numbered.
@@ -303,5 +311,5 @@ fn siblings(path: &str) -> Vec<&'static str> {
 }
 
 fn paths() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().filter_map(|row| row.file).chain([OUTPUTS])
+    TABLE.iter().filter_map(|row| row.file).chain([OUTPUTS, VALIDATE])
 }

@@ -152,7 +152,7 @@ fn a_file_of_the_wrong_shape_says_where() {
         (
             "1: 2",
             Unknown,
-            "1: is not a key of this file (seedcar.yaml: 1, line 2); here may be backup, consul, events, guards, heartbeat, http, log, outputs, seed, sources, volume, watch",
+            "1: is not a key of this file (seedcar.yaml: 1, line 2); here may be backup, consul, events, guards, heartbeat, http, log, outputs, seed, sources, validate, volume, watch",
         ),
         (
             "outputs: [{tree: {}}, {tree: {}}]",
@@ -226,8 +226,8 @@ fn a_file_of_the_wrong_shape_says_where() {
         ),
         (
             "outputs: [{tree: {decode: [{keys: a}]}}]",
-            Malformed,
-            "outputs[0].tree.decode[0]: is not whole (seedcar.yaml: outputs[0].tree.decode[0], line 2); write {keys: PATTERN, as: ...}",
+            Missing,
+            "rule: is not whole (seedcar.yaml: outputs[0].tree.decode[0], line 2); write {keys: PATTERN, as: ...}",
         ),
         (
             "outputs: [{tree: {path: etc}}, {tree: {path: etc/b}}]",
@@ -248,6 +248,41 @@ fn a_file_of_the_wrong_shape_says_where() {
             "outputs: [{file: {path: a.json, default: x}}]",
             Conflict,
             "default: is said of no one key (seedcar.yaml: outputs[0].file.default, line 2); name the key, or leave it out",
+        ),
+        (
+            "validate: {files: [{as: json}]}",
+            Missing,
+            "files: are none (seedcar.yaml: validate.files[0], line 2); write {files: PATTERN}, and as: or schema: beside it",
+        ),
+        (
+            "validate: {files: [{files: rules/*}]}",
+            Missing,
+            "files \"rules/*\": have no ending that says how they are written (seedcar.yaml: validate.files[0].files, line 2); add as: json, yaml or toml",
+        ),
+        (
+            "validate: {files: [{files: '*.json', schema: /nowhere.json}]}",
+            Malformed,
+            "schema \"/nowhere.json\": cannot be used: entity not found (seedcar.yaml: validate.files[0].schema, line 2); name a file with a JSON Schema, whole in itself",
+        ),
+        (
+            "validate: {url: 'http://u:p@h/'}",
+            Malformed,
+            "url: has a user or password, which would be shown (seedcar.yaml: validate.url, line 2); write it as in http://127.0.0.1:8080/path",
+        ),
+        (
+            "validate: {url: 'ftp://h/'}",
+            Malformed,
+            "url: is neither http nor https (seedcar.yaml: validate.url, line 2); write it as in http://127.0.0.1:8080/path",
+        ),
+        (
+            "validate: {url: 'http://h/', timeout: 2h}",
+            Malformed,
+            "timeout \"2h\": is no time up to 60 s (seedcar.yaml: validate.timeout, line 2); write numbers with units, as in 5s or 500ms",
+        ),
+        (
+            "validate: {command: /check}",
+            Malformed,
+            "validate.command: is not a list (seedcar.yaml: validate.command, line 2); write one item a line, after a dash",
         ),
         (
             "outputs: [{file: {path: etc, format: json}}, {file: {path: etc/a.json}}]",

@@ -1,0 +1,33 @@
+//! What is asked before a generation is published, and who is told after.
+
+mod validation;
+
+use crate::ledger::Proof;
+
+/// What the promises rest on where others have a say.
+pub const PROOFS: &[Proof] = &[
+    Proof {
+        promise: "P3",
+        test: "hooks::validation::what_does_not_pass_is_never_seen_and_shown_and_let_through_by_a_person",
+        shows: "a value that is no JSON, a schema that is broken, a required key that is gone",
+        mutants: &["validation-is-advice"],
+    },
+    Proof {
+        promise: "P9",
+        test: "hooks::validation::init_starts_from_the_backup_where_consul_has_what_does_not_pass",
+        shows: "a pod starts with the last good configuration while Consul has a bad one",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P9",
+        test: "hooks::validation::what_comes_from_a_backup_is_not_asked_about",
+        shows: "a pod starts while Consul and whoever validates are gone",
+        mutants: &["validation-of-backups"],
+    },
+    Proof {
+        promise: "P7",
+        test: "hooks::validation::a_command_that_hangs_delays_nothing_that_comes_after_it",
+        shows: "a validator that hangs gives way to the next change, and is killed",
+        mutants: &["validation-never-gives-way"],
+    },
+];

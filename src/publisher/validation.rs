@@ -1,0 +1,128 @@
+//! Asking whether a generation may be seen, and what becomes of one that may not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::manifest::Manifest;
+use super::volume::Error;
+use super::{Inbox, Publisher};
+use crate::board::Failure;
+use crate::metrics::Id;
+use crate::model::confirmation::Origin;
+use crate::model::guard::{Hold, Reason};
+use crate::model::moment::Moment;
+use crate::model::offer::Content;
+use crate::model::plan::Plan;
+use crate::model::snapshot::Snapshot;
+use crate::sys;
+use crate::validate::{self, Said};
+
+/// A question that has taken this long gives way to something newer.
+const GIVES_WAY: Duration = Duration::from_secs(1);
+/// Whoever gave no answer is asked again after this.
+const AGAIN: Duration = Duration::from_secs(30);
+
+impl Publisher {
+    /// What comes from backups was validated when it was published, and is for the day when nobody is
+    /// there to be asked. What a person has accepted is not asked about either.
+    pub(super) fn is_to_be_validated(&self, contents: &[(Arc<Snapshot>, Option<Content>)]) -> bool {
+        let news: Vec<_> =
+            contents.iter().enumerate().filter_map(|(i, (_, c))| Some((i, c.as_ref()?))).collect();
+        let mut of_consul = news.iter().filter(|(_, c)| c.origin == Origin::Consul).peekable();
+        let is_of_backups = !news.is_empty() && of_consul.peek().is_none();
+        let accepts = |(i, content): &(usize, &Content)| {
+            self.board.read(|s| s.sources[*i].accepts(&content.snapshot.digest()))
+        };
+        let is_accepted = of_consul.peek().is_some() && of_consul.all(accepts);
+        self.setup.validate.is_some() && !is_of_backups && !is_accepted
+    }
+
+    /// The checks that are ours.
+    pub(super) fn validate(&self, plan: &Plan) -> Result<(), Error> {
+        let Some(validate) = &self.setup.validate else { return Ok(()) };
+        let invalid = |invalid: crate::model::validation::Invalid| invalid.0;
+        let again = false;
+        validate.rules.check(plan).map_err(|i| Error::Invalid { text: invalid(i), again })
+    }
+
+    /// Asks others about a generation that is made and not visible yet. Something newer ends a question
+    /// that takes long, but not the next one, too: a slow answer is one all the same.
+    pub(super) fn ask_outside(
+        &mut self,
+        name: &str,
+        manifest: &Manifest,
+        inbox: &Inbox,
+    ) -> Result<(), Error> {
+        let outside = self.setup.validate.as_ref().and_then(|v| v.outside.as_ref());
+        let Some(outside) = outside else { return Ok(()) };
+        let directory = self.setup.path.join("live").join(name);
+        let body = json!({"generation": name, "directory": directory, "sources": manifest.sources});
+        let may_give_way = !self.gave_way;
+        let gives_up = |taken| {
+            let newer = may_give_way && taken > GIVES_WAY && !inbox.slots.is_idle();
+            newer || self.board.read(|state| state.closed)
+        };
+        let began = sys::now();
+        let said = validate::ask(outside, &directory, &body.to_string(), &gives_up);
+        self.asked += sys::now().since(began);
+        self.gave_way = said == Said::GivenUp;
+        match said {
+            Said::Yes => Ok(()),
+            Said::No(text) => Err(Error::Invalid { text, again: false }),
+            Said::Nothing(text) => Err(Error::Invalid { text, again: true }),
+            Said::GivenUp => Err(Error::GivenUp),
+        }
+    }
+
+    /// Holds the content of these sources, as a guard does with an answer.
+    pub(super) fn refuse(&mut self, sources: &[usize], text: String, again: bool, now: Moment) {
+        let Some(contents) = self.pending.contents_with(&self.board, sources) else { return };
+        for (i, (snapshot, content)) in contents.into_iter().enumerate() {
+            let of_consul = content.filter(|c| c.origin == Origin::Consul);
+            let Some(content) = of_consul else { continue };
+            self.pending.refuse(i);
+            self.hold(i, &snapshot, &content, &text, now);
+        }
+        let failure = Failure { kind: "invalid", text, at: now };
+        self.board.update(|state| state.invalid = Some(failure));
+        self.again_at = again.then(|| sys::now() + AGAIN);
+    }
+
+    fn hold(&self, i: usize, snapshot: &Snapshot, content: &Content, text: &str, now: Moment) {
+        let name = &self.setup.sources[i].0;
+        self.metrics.count(Id::HeldAnswers, &[name, Reason::Invalid.word()]);
+        let (hold, is_known) = self.board.update(|state| {
+            let source = &mut state.sources[i];
+            let keys = source.baseline().map_or(0, |baseline| baseline.keys);
+            let hold = Hold::invalid(snapshot, keys, source.hold.as_ref(), now);
+            source.held_marks = Some(content.marks);
+            let before = source.hold.replace(hold);
+            (hold, before.is_some_and(|b| b.reason == hold.reason && b.digest == hold.digest))
+        });
+        if !is_known {
+            tracing::warn!(
+                event = "held",
+                source = name,
+                mechanism = content.how.word(),
+                reason = hold.reason.word(),
+                keys = hold.keys,
+                published_keys = hold.baseline_keys,
+                digest = snapshot.digest().short(),
+                error = text,
+                "a generation did not pass its validation and the old files stay; `seedcar accept DIGEST` lets it through"
+            );
+        }
+    }
+
+    /// Has what was refused for want of an answer read and asked about again.
+    pub(super) fn ask_refused_again(&mut self, now: Moment) {
+        if self.again_at.is_some_and(|at| now >= at) {
+            self.again_at = None;
+            if self.board.read(|s| s.sources.iter().any(|source| source.is_invalid())) {
+                self.ask_again();
+            }
+        }
+    }
+}
