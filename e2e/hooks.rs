@@ -1,5 +1,7 @@
 //! What is asked before a generation is published, and who is told after.
 
+mod service;
+mod told;
 mod validation;
 
 use crate::ledger::Proof;
@@ -23,6 +25,18 @@ pub const PROOFS: &[Proof] = &[
         test: "hooks::validation::what_comes_from_a_backup_is_not_asked_about",
         shows: "a pod starts while Consul and whoever validates are gone",
         mutants: &["validation-of-backups"],
+    },
+    Proof {
+        promise: "P7",
+        test: "hooks::told::a_hook_that_fails_or_hangs_delays_nothing_and_hears_of_all_in_the_end",
+        shows: "a hook that hangs holds up nothing, and is told at last of all that changed meanwhile",
+        mutants: &["hook-forgets-what-failed"],
+    },
+    Proof {
+        promise: "P15",
+        test: "hooks::told::what_a_killed_sidecar_did_not_tell_the_next_one_does",
+        shows: "a change whose telling a kill cut off",
+        mutants: &["hook-silent-about-adopted"],
     },
     Proof {
         promise: "P7",

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["cli", "log", "store", "consul", "publisher"],
     &["sync", "status"],
     &["keeper"],
-    &["watch", "heartbeat", "seed", "admin", "events", "demo"],
+    &["watch", "heartbeat", "seed", "admin", "events", "demo", "hook"],
     &["app"],
     &["cmd"],
     &["main", "lib"],
@@ -55,7 +55,8 @@ fn each_file_imports_only_lower_layers() {
 
 #[test]
 fn mechanisms_never_import_each_other() {
-    let mechanisms = ["watch", "heartbeat", "seed", "keeper", "publisher", "admin", "events"];
+    let mechanisms =
+        ["watch", "heartbeat", "seed", "keeper", "publisher", "admin", "events", "hook"];
     let is_free = |module: &str, imported: &str| {
         !mechanisms.contains(&imported)
             || module == imported

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::model::changed::Changed;
 use crate::model::confirmation::{Confirmation, Mechanism, Origin, Published};
 use crate::model::guard::{Baseline, Hold, Reason};
 use crate::model::key::Unsafe;
@@ -42,10 +43,23 @@ pub struct State {
     pub volume_error: Option<Failure>,
     /// Why the newest answer is held that did not pass its validation, while it is.
     pub invalid: Option<Failure>,
+    /// What has changed and the hook has not been told of; nothing where there is no hook.
+    pub untold: Changed,
+    /// How the hook fares.
+    pub hook: HookState,
     /// Waiting for another process to let go of the volume.
     pub waiting_for_lock: bool,
     /// The parts are told to stop.
     pub closed: bool,
+}
+
+/// How the hook fares.
+#[derive(Clone, Debug, Default)]
+pub struct HookState {
+    /// The generation that it was last told of, by this process.
+    pub told: Option<String>,
+    /// Why it could not be told of a newer one, while that is so.
+    pub error: Option<Failure>,
 }
 
 /// One source's state.

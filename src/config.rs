@@ -37,6 +37,7 @@ use crate::model::key::Prefix;
 use url::Url;
 
 use crate::model::output::Output;
+use crate::model::selection::Glob;
 use crate::model::validation::Validation;
 
 /// A commented configuration file with every setting in it.
@@ -59,6 +60,8 @@ pub struct Config {
     pub outputs: Vec<Output>,
     /// What a generation must be like before anybody sees it; `None` where nothing is asked of it.
     pub validate: Option<Validate>,
+    /// Who is told of each change; `None` where nobody is.
+    pub hook: Option<Hook>,
     /// The watch; `None` when it is off.
     pub watch: Option<Watch>,
     /// The heartbeat; `None` when it is off. It is never off together with the watch.
@@ -99,6 +102,21 @@ pub struct Outside {
     pub url: Option<Url>,
     /// How long each may take.
     pub timeout: Duration,
+}
+
+/// A service that is told of each change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Where it answers.
+    pub url: Url,
+    /// The request's method.
+    pub method: String,
+    /// The codes that say that it has heard; none for all from 200 to 299.
+    pub success: Vec<u16>,
+    /// How long a request may take.
+    pub timeout: Duration,
+    /// Which files' changes count; none for all.
+    pub only: Vec<Glob>,
 }
 
 /// Where backups are and what to do with them.

@@ -44,6 +44,7 @@ pub mod demo;
 pub mod events;
 pub mod exit;
 pub mod heartbeat;
+pub mod hook;
 pub mod keeper;
 pub mod kubernetes;
 pub mod local;

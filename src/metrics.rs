@@ -80,6 +80,8 @@ table! {
     BackupIndex "seedcar_backup_index" Gauge, ["source"], "Consul's index of the newest valid backup.";
     BackupBytes "seedcar_backup_bytes" Gauge, ["source"], "Sum of the value sizes in the newest valid backup.";
     Repairs "seedcar_repairs_total" Counter, [], "Times the published tree had been changed by somebody else and was put back.";
+    HookRequests "seedcar_hook_requests_total" Counter, ["result"], "Requests to the hook: success, error.";
+    HookPending "seedcar_hook_pending" Gauge, [], "1 while the hook has not been told of what is published; absent where there is none.";
     ConsulRequests "seedcar_consul_requests_total" Counter, ["mechanism", "outcome"], "Finished requests to Consul.";
     ConsulDuration "seedcar_consul_request_duration_seconds" Histogram(REQUEST), [], "Requests to Consul that do not block, to the last byte.";
     ConsulReachable "seedcar_consul_reachable" Gauge, [], "1 while the last request to Consul got an HTTP answer below 500.";

@@ -3,6 +3,7 @@
 //! Everything here takes what it needs as arguments, the time included, so that a test or a
 //! simulation can drive it. Nothing here may import anything outside `model`.
 
+pub mod changed;
 pub mod confirmation;
 pub mod cursor;
 pub mod encoding;

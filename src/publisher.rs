@@ -64,6 +64,8 @@ pub struct Setup {
     pub sources: Vec<(String, Prefix)>,
     /// What is made of them.
     pub outputs: Vec<Output>,
+    /// Somebody is told of what has changed.
+    pub tells: bool,
     /// What is asked of a generation before it is made visible.
     pub validate: Option<Validate>,
     /// Rung to have everything read again: a person has accepted a held answer, or what an answer was
@@ -98,6 +100,8 @@ pub struct Publisher {
     blocked: Option<Failure>,
     /// When the names were last tried.
     named: Moment,
+    /// What the generation that was made last has changed, if somebody is to be told and is not yet.
+    untold: Option<Option<Vec<Box<str>>>>,
     /// How long others have been asked since the last publish.
     asked: Duration,
     /// The last question to others was given up for something newer.
@@ -193,6 +197,7 @@ impl Publisher {
             pending,
             blocked: None,
             named: Moment::default(),
+            untold: None,
             asked: Duration::ZERO,
             gave_way: false,
             again_at: None,
@@ -411,7 +416,9 @@ impl Publisher {
             volume::remove_tree(self.volume.live.as_fd(), &name)?;
             return Err(refused);
         }
+        let changed = self.changed(&plan);
         generation::swap(&self.volume, &name)?;
+        self.untold = (self.setup.tells && is_new).then_some(changed);
         self.link_names(&plan.top_names());
         self.report_skipped(&plan);
         plan.release();
@@ -420,6 +427,12 @@ impl Publisher {
         let old = old.map(|old| old.generation.name).or_else(|| self.unadopted.take());
         self.retired.extend(old.map(|name| (now, name)));
         Ok(changes)
+    }
+
+    /// The paths that `plan` changes; nothing where it is not known what is there.
+    fn changed(&self, plan: &Plan) -> Option<Vec<Box<str>>> {
+        let previous = self.current.as_ref()?.generation.plan.as_ref()?;
+        self.setup.tells.then(|| generation::changed(previous, plan))
     }
 
     /// Makes the visible names. A failure is shown, and tried again a moment later; the generation

@@ -40,8 +40,22 @@ pub struct Status {
     /// Why the newest answer is held that did not pass its validation.
     #[serde(default)]
     pub invalid: Option<Trouble>,
+    /// How the hook fares; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Hook>,
     /// Another process holds the volume.
     pub waiting_for_lock: bool,
+}
+
+/// The hook.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hook {
+    /// It has not been told of everything that changed.
+    pub pending: bool,
+    /// The generation that it was last told of, by this process.
+    pub told: Option<String>,
+    /// Why it could not be told of a newer one.
+    pub error: Option<Trouble>,
 }
 
 /// One source.
@@ -190,8 +204,16 @@ impl Reporter {
             sources,
             volume_error: state.volume_error.as_ref().map(trouble),
             invalid: state.invalid.as_ref().map(trouble),
+            hook: self.hook(&state),
             waiting_for_lock: state.waiting_for_lock,
         }
+    }
+
+    fn hook(&self, state: &State) -> Option<Hook> {
+        let hook = self.config.hook.as_ref()?;
+        let pending = state.untold.news(&hook.only).is_some();
+        let (told, error) = (state.hook.told.clone(), state.hook.error.as_ref().map(trouble));
+        Some(Hook { pending, told, error })
     }
 
     /// Whether a complete generation is published.
@@ -328,6 +350,10 @@ impl Reporter {
 
     fn process_gauges(&self) {
         let m = &self.metrics;
+        if let Some(hook) = self.board.read(|state| self.hook(state)) {
+            m.set(Id::HookPending, &[], flag(hook.pending));
+            m.start(Id::HookRequests, &["error"]);
+        }
         if let Ok(s) = rustix::fs::statvfs(&self.config.volume) {
             m.set(Id::VolumeCapacity, &[], s.f_blocks.saturating_mul(s.f_frsize) as f64);
             m.set(Id::VolumeAvailable, &[], s.f_bavail.saturating_mul(s.f_frsize) as f64);
@@ -376,6 +402,9 @@ fn reason(sources: &BTreeMap<String, Source>, state: &State) -> String {
     }
     if let Some(error) = &state.volume_error {
         reasons.push(error.text.clone());
+    }
+    if let Some(error) = &state.hook.error {
+        reasons.push(format!("the hook has not been told of the newest change: {}", error.text));
     }
     if let Some(invalid) = &state.invalid {
         reasons.push(format!("the newest content is refused: {}", invalid.text));

@@ -44,8 +44,14 @@ pub fn publish(volume: &Path, round: u64) -> bool {
     let prefix = Prefix::parse("p", PrefixRules::default()).expect("a prefix");
     let sources = vec![("default".to_owned(), prefix)];
     let outputs = vec![seedcar::model::output::Output::tree(vec![0])];
-    let setup =
-        Setup { path: volume.to_owned(), sources, outputs, validate: None, pokes: Vec::new() };
+    let setup = Setup {
+        path: volume.to_owned(),
+        sources,
+        outputs,
+        tells: false,
+        validate: None,
+        pokes: Vec::new(),
+    };
     let board = Arc::new(Board::new(1));
     let Ok(publisher) = Publisher::open(setup, board.clone(), Arc::default()) else {
         return false;

@@ -1,16 +1,13 @@
 //! Validation before a generation is published, on a real Consul.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::service::{SILENT, Service};
 use crate::consul::{Consul, Kind};
 use crate::rig::{Pod, SOON, Sidecar};
 use crate::wait::{eventually, throughout};
@@ -234,68 +231,31 @@ fn a_command_that_hangs_delays_nothing_that_comes_after_it() {
     assert!(status.success() && took < Duration::from_secs(2), "{status} after {took:?}");
 }
 
-/// A service that answers each POST with this code; 0 is never to answer.
-fn service() -> (String, Arc<AtomicU16>, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}/check", listener.local_addr().expect("bound"));
-    let (code, asked) = (Arc::new(AtomicU16::new(200)), Arc::new(AtomicUsize::new(0)));
-    let (answer, count) = (code.clone(), asked.clone());
-    std::thread::spawn(move || {
-        let mut silent = Vec::new();
-        for stream in listener.incoming().flatten() {
-            let mut reader = BufReader::new(stream);
-            let (mut line, mut length) = (String::new(), 0);
-            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().expect("a number");
-                }
-                line.clear();
-            }
-            let mut body = vec![0; length];
-            if reader.read_exact(&mut body).is_err() {
-                continue;
-            }
-            let body: Value = serde_json::from_slice(&body).expect("JSON");
-            let directory = Path::new(body["directory"].as_str().expect("a path"));
-            assert!(directory.join("a").is_file(), "it can be read: {body}");
-            count.fetch_add(1, Ordering::SeqCst);
-            let code = answer.load(Ordering::SeqCst);
-            if code == 0 {
-                silent.push(reader);
-                continue;
-            }
-            let stream = reader.get_mut();
-            let _ = write!(
-                stream,
-                "HTTP/1.1 {code} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            );
-        }
-    });
-    (url, code, asked)
-}
-
 #[test]
 fn a_service_is_asked_and_one_that_gives_no_answer_refuses() {
     let consul = Consul::start(Kind::Real);
     consul.put("app/a", "1");
-    let (url, code, asked) = service();
-    let (_scratch, pod) = pod(&consul, &json!({"url": url, "timeout": "1s"}));
+    let service = Service::start(|body| {
+        let directory = Path::new(body["directory"].as_str().expect("a path"));
+        assert!(directory.join("a").is_file(), "it can be read: {body}");
+    });
+    let (_scratch, pod) = pod(&consul, &json!({"url": service.url, "timeout": "1s"}));
     pod.init();
     let sidecar = pod.run(&[]);
     sidecar.until("the watch works", |s| s.mechanisms["watch"].up);
     for (answers, said) in
-        [(422, "answered 422"), (503, "answered 503"), (0, "no answer within 1s")]
+        [(422, "answered 422"), (503, "answered 503"), (SILENT, "no answer within 1s")]
     {
-        code.store(answers, Ordering::SeqCst);
+        service.answers(answers);
         consul.put("app/a", answers.to_string());
         until_refused(&sidecar, said);
         assert_eq!(pod.read("a").as_deref(), Some(&b"1"[..]));
     }
     // A service that said nothing is asked again although nothing has changed.
-    code.store(204, Ordering::SeqCst);
-    let before = asked.load(Ordering::SeqCst);
+    service.answers(204);
+    let before = service.heard().len();
     eventually("it is asked again", Duration::from_secs(90), || {
-        (asked.load(Ordering::SeqCst) > before).then_some(())
+        (service.heard().len() > before).then_some(())
     });
     sidecar.shows("a", "0");
 }

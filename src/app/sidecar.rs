@@ -17,7 +17,7 @@ use crate::shutdown::Signals;
 use crate::status::Reporter;
 use crate::supervise::{Pulse, Unit, on_runtime, until_drained};
 use crate::watch::Watch;
-use crate::{events, keeper};
+use crate::{events, hook, keeper};
 
 /// The sidecar with its address bound, before any thread runs.
 pub struct Bound {
@@ -69,6 +69,7 @@ impl Bound {
         let admin = app.start_admin(&units, self.port)?;
         units.extend(app.start_keeper()?);
         units.extend(app.start_events()?);
+        units.extend(app.start_hook()?);
         units.push(admin);
         let pokes = app.watch_pokes.iter().chain(&app.heartbeat_pokes).cloned().collect();
         let files = files::watch(&app.config, pokes);
@@ -176,6 +177,19 @@ impl App {
         let app = self.clone();
         let work = move |pulse: &Pulse| events::run(&setup, &app.board, pulse);
         Unit::spawn("events", self.drain.clone(), work).map(Some)
+    }
+
+    fn start_hook(self: &Arc<Self>) -> std::io::Result<Option<Unit>> {
+        let Some(hook) = self.config.hook.clone() else {
+            return Ok(None);
+        };
+        let sources = self.config.sources.iter().map(|source| source.name.clone()).collect();
+        let (app, setup) = (self.clone(), hook::Setup { hook, sources });
+        let work = move |pulse: &Pulse| {
+            let tell = hook::run(&setup, &app.board, &app.metrics, pulse);
+            until_drained(&app.drain, pulse, tell);
+        };
+        Unit::spawn("hook", self.drain.clone(), work).map(Some)
     }
 
     fn start_admin(self: &Arc<Self>, units: &[Unit], port: Port) -> std::io::Result<Unit> {

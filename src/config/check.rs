@@ -4,6 +4,7 @@
 //! check always runs to the end.
 
 mod consul;
+mod hook;
 mod output;
 mod outputs;
 mod read;
@@ -68,6 +69,7 @@ impl Checker<'_> {
             seed_timeout: self.period(Id::SeedTimeout, at_least(SHORTEST)),
             outputs: self.outputs(guards.max_bytes),
             validate: self.validate(),
+            hook: self.hook(),
             guards,
             http: self.read(Id::Http, read::listen),
             http_explicit: self.typed.one(Id::Http).is_some(),

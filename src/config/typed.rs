@@ -51,6 +51,8 @@ pub struct Typed {
     pub(super) outputs: Option<Vec<TypedOutput>>,
     /// The validation, if there is one.
     pub(super) validate: Option<Group>,
+    /// The hook, if there is one.
+    pub(super) hook: Option<Group>,
 }
 
 /// What may be said in a group of the file, by the kind of value.
@@ -59,6 +61,8 @@ pub(super) struct GroupKeys {
     pub words: &'static [&'static str],
     /// A list of texts each.
     pub lists: &'static [&'static str],
+    /// Those lists whose texts may be numbers.
+    pub numbers: &'static [&'static str],
     /// A list of mappings each, with the keys of these.
     pub records: &'static [(&'static str, &'static [&'static str])],
 }
@@ -67,6 +71,7 @@ pub(super) struct GroupKeys {
 pub(super) const OF_A_TREE: GroupKeys = GroupKeys {
     words: &["path", "strip", "separator", "case"],
     lists: &["layers", "include", "exclude"],
+    numbers: &[],
     records: &[("modes", &["keys", "mode"]), ("decode", &["keys", "as"])],
 };
 
@@ -85,6 +90,7 @@ pub(super) const OF_A_FILE: GroupKeys = GroupKeys {
         "case",
     ],
     lists: &["layers", "include", "exclude"],
+    numbers: &[],
     records: &[("decode", &["keys", "as"])],
 };
 
@@ -92,7 +98,16 @@ pub(super) const OF_A_FILE: GroupKeys = GroupKeys {
 pub(super) const OF_VALIDATION: GroupKeys = GroupKeys {
     words: &["url", "timeout"],
     lists: &["required", "command"],
+    numbers: &[],
     records: &[("files", &["files", "as", "schema"])],
+};
+
+/// What may be said of the hook.
+pub(super) const OF_THE_HOOK: GroupKeys = GroupKeys {
+    words: &["url", "method", "timeout"],
+    lists: &["only", "success"],
+    numbers: &["success"],
+    records: &[],
 };
 
 /// A mapping whose values are texts.
@@ -211,6 +226,7 @@ impl Typed {
         }
         self.outputs = self.outputs.or(lower.outputs);
         self.validate = self.validate.or(lower.validate);
+        self.hook = self.hook.or(lower.hook);
         self
     }
 
@@ -259,7 +275,8 @@ impl Typed {
         let outputs = self.outputs.iter().flatten();
         let outputs = outputs.flat_map(|output| output.said.lines("output", kind(output)));
         let validate = self.validate.iter().flat_map(|group| group.lines("validate", "yes"));
-        sources.chain(outputs).chain(validate).collect()
+        let hook = self.hook.iter().flat_map(|group| group.lines("hook", "yes"));
+        sources.chain(outputs).chain(validate).chain(hook).collect()
     }
 }
 

@@ -172,6 +172,14 @@ pub fn changes(previous: Option<&Plan>, plan: &Plan) -> Changes {
     changes
 }
 
+/// The paths of files that are other ones in `plan`, or are gone there, or new.
+pub fn changed(previous: &Plan, plan: &Plan) -> Vec<Box<str>> {
+    let is_other = |file: &&File| previous.get(file.path()).is_none_or(|old| !old.is_as(file));
+    let is_gone = |old: &&File| plan.get(old.path()).is_none();
+    let others = plan.files.iter().filter(is_other);
+    others.chain(previous.files.iter().filter(is_gone)).map(|file| file.path().into()).collect()
+}
+
 fn pages(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(4096) * 4096
 }

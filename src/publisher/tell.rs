@@ -68,6 +68,11 @@ impl Publisher {
         if self.board.published(news, name, at) {
             self.ask_again();
         }
+        if let Some(changed) = self.untold.take() {
+            // Later than the generation, so that whoever is told of the one knows the other.
+            let paths = changed.as_ref().map(|paths| paths.iter().map(|path| &**path));
+            self.board.update(|state| state.untold.note(paths));
+        }
         for (i, (snapshot, content)) in contents.iter().enumerate() {
             let Some(content) = content else { continue };
             self.pending.shown(i);

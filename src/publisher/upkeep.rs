@@ -38,6 +38,10 @@ impl Publisher {
             return None;
         }
         persist::adopt(&self.board, &manifest, &sys::boot_id(), sys::now());
+        if self.setup.tells {
+            // Whoever published it may have ended before it told of it.
+            self.board.update(|state| state.untold.note(None::<std::iter::Empty<&str>>));
+        }
         if manifest.outputs != Some(output::digest(&self.setup.outputs)) {
             // Its values are not known here; the next full read brings them.
             self.ask_again();

@@ -79,14 +79,15 @@ impl Publisher {
     /// Holds the content of these sources, as a guard does with an answer.
     pub(super) fn refuse(&mut self, sources: &[usize], text: String, again: bool, now: Moment) {
         let Some(contents) = self.pending.contents_with(&self.board, sources) else { return };
+        // Before the holds: whoever sees one finds the reason.
+        let failure = Failure { kind: "invalid", text: text.clone(), at: now };
+        self.board.update(|state| state.invalid = Some(failure));
         for (i, (snapshot, content)) in contents.into_iter().enumerate() {
             let of_consul = content.filter(|c| c.origin == Origin::Consul);
             let Some(content) = of_consul else { continue };
             self.pending.refuse(i);
             self.hold(i, &snapshot, &content, &text, now);
         }
-        let failure = Failure { kind: "invalid", text, at: now };
-        self.board.update(|state| state.invalid = Some(failure));
         self.again_at = again.then(|| sys::now() + AGAIN);
     }
 

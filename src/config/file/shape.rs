@@ -9,14 +9,15 @@ use crate::config::{
     problem::{Kind, Origin, Problem},
     setting::{self, Id, Setting, TABLE, Unit},
     typed::{
-        Given, Group, GroupKeys, NamedPrefix, OF_A_FILE, OF_A_TREE, OF_VALIDATION, Record, Typed,
-        TypedOutput,
+        Given, Group, GroupKeys, NamedPrefix, OF_A_FILE, OF_A_TREE, OF_THE_HOOK, OF_VALIDATION,
+        Record, Typed, TypedOutput,
     },
 };
 
 /// Keys of the file that are no settings of the table.
 const OUTPUTS: &str = "outputs";
 const VALIDATE: &str = "validate";
+const HOOK: &str = "hook";
 
 /// Walks a file and collects what it finds.
 pub(super) struct Reader<'f> {
@@ -44,6 +45,7 @@ impl<'f> Reader<'f> {
             _ if path == VALIDATE => {
                 self.typed.validate = self.group(path, value, &OF_VALIDATION);
             }
+            _ if path == HOOK => self.typed.hook = self.group(path, value, &OF_THE_HOOK),
             Some(row) if row.id == Id::Source => self.sources(value),
             Some(row) => self.setting(row, path, value),
             None if is_group(path) => self.mapping(path, value),
@@ -155,7 +157,7 @@ impl<'f> Reader<'f> {
                     group.say(word, given);
                 }
             } else if let Some(list) = known.lists.iter().find(|list| **list == key) {
-                group.say_all(list, self.givens(&at, value));
+                group.say_all(list, self.givens(&at, value, known.numbers.contains(list)));
             } else if let Some((name, keys)) = known.records.iter().find(|(name, _)| *name == key) {
                 group.record_all(name, self.records(&at, value, keys));
             } else {
@@ -170,9 +172,18 @@ impl<'f> Reader<'f> {
         self.string(path, value).map(|text| Given { text, origin })
     }
 
-    fn givens(&mut self, path: &str, value: &Value) -> Vec<Given> {
-        let items = self.list(path, value).into_iter();
-        items.filter_map(|(i, item)| self.given(&format!("{path}[{i}]"), item)).collect()
+    fn givens(&mut self, path: &str, value: &Value, numbers: bool) -> Vec<Given> {
+        let mut givens = Vec::new();
+        for (i, item) in self.list(path, value) {
+            let at = format!("{path}[{i}]");
+            givens.extend(match item {
+                Value::Number(n) if numbers => {
+                    Some(Given { text: n.to_string(), origin: self.at(&at) })
+                }
+                item => self.given(&at, item),
+            });
+        }
+        givens
     }
 
     fn records(&mut self, path: &str, value: &Value, keys: &[&'static str]) -> Vec<Record> {
@@ -311,5 +322,5 @@ fn siblings(path: &str) -> Vec<&'static str> {
 }
 
 fn paths() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().filter_map(|row| row.file).chain([OUTPUTS, VALIDATE])
+    TABLE.iter().filter_map(|row| row.file).chain([OUTPUTS, VALIDATE, HOOK])
 }

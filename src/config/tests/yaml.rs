@@ -152,7 +152,7 @@ fn a_file_of_the_wrong_shape_says_where() {
         (
             "1: 2",
             Unknown,
-            "1: is not a key of this file (seedcar.yaml: 1, line 2); here may be backup, consul, events, guards, heartbeat, http, log, outputs, seed, sources, validate, volume, watch",
+            "1: is not a key of this file (seedcar.yaml: 1, line 2); here may be backup, consul, events, guards, heartbeat, hook, http, log, outputs, seed, sources, validate, volume, watch",
         ),
         (
             "outputs: [{tree: {}}, {tree: {}}]",
@@ -278,6 +278,21 @@ fn a_file_of_the_wrong_shape_says_where() {
             "validate: {url: 'http://h/', timeout: 2h}",
             Malformed,
             "timeout \"2h\": is no time up to 60 s (seedcar.yaml: validate.timeout, line 2); write numbers with units, as in 5s or 500ms",
+        ),
+        (
+            "hook: {method: POST}",
+            Missing,
+            "hook: has no url (seedcar.yaml: hook, line 2); write it as in url: http://127.0.0.1:8080/-/reload",
+        ),
+        (
+            "hook: {url: 'http://h/', method: DELETE}",
+            Malformed,
+            "method \"DELETE\": is none of the words for it (seedcar.yaml: hook.method, line 2); write one of POST, PUT, PATCH, GET",
+        ),
+        (
+            "hook: {url: 'http://h/', success: [200, 20]}",
+            Malformed,
+            "success \"20\": is no status code of HTTP (seedcar.yaml: hook.success[1], line 2); write codes, as in [200, 204]",
         ),
         (
             "validate: {command: /check}",
