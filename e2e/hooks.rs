@@ -1,5 +1,6 @@
 //! What is asked before a generation is published, and who is told after.
 
+mod frozen;
 mod service;
 mod told;
 mod validation;
@@ -31,6 +32,12 @@ pub const PROOFS: &[Proof] = &[
         test: "hooks::told::a_hook_that_fails_or_hangs_delays_nothing_and_hears_of_all_in_the_end",
         shows: "a hook that hangs holds up nothing, and is told at last of all that changed meanwhile",
         mutants: &["hook-forgets-what-failed"],
+    },
+    Proof {
+        promise: "P15",
+        test: "hooks::frozen::a_freeze_outlives_consul",
+        shows: "an operator's stop, through a kill while Consul is gone",
+        mutants: &["freeze-forgotten"],
     },
     Proof {
         promise: "P15",

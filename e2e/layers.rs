@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["cli", "log", "store", "consul", "publisher"],
     &["sync", "status"],
     &["keeper"],
-    &["watch", "heartbeat", "seed", "admin", "events", "demo", "hook"],
+    &["watch", "heartbeat", "seed", "admin", "events", "demo", "hook", "control"],
     &["app"],
     &["cmd"],
     &["main", "lib"],
@@ -56,7 +56,7 @@ fn each_file_imports_only_lower_layers() {
 #[test]
 fn mechanisms_never_import_each_other() {
     let mechanisms =
-        ["watch", "heartbeat", "seed", "keeper", "publisher", "admin", "events", "hook"];
+        ["watch", "heartbeat", "seed", "keeper", "publisher", "admin", "events", "hook", "control"];
     let is_free = |module: &str, imported: &str| {
         !mechanisms.contains(&imported)
             || module == imported

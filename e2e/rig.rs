@@ -224,7 +224,7 @@ impl Pod {
 
 /// Commands that only look take places, not sources.
 fn takes_settings(args: &[&str]) -> bool {
-    !matches!(args.first(), Some(&("status" | "healthcheck" | "wait" | "accept")))
+    !matches!(args.first(), Some(&("status" | "healthcheck" | "wait" | "accept" | "freeze")))
 }
 
 fn walk(at: &Path, path: &str, found: &mut BTreeMap<String, Vec<u8>>) {

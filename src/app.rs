@@ -177,6 +177,7 @@ impl App {
             path: self.config.volume.clone(),
             sources: named.map(|s| (s.name.clone(), s.prefix.clone())).collect(),
             outputs: self.config.outputs.clone(),
+            control: self.config.control.is_some(),
             tells: self.config.hook.is_some(),
             validate: self.config.validate.clone(),
             pokes: self.watch_pokes.iter().chain(&self.heartbeat_pokes).cloned().collect(),

@@ -43,6 +43,10 @@ pub struct State {
     pub volume_error: Option<Failure>,
     /// Why the newest answer is held that did not pass its validation, while it is.
     pub invalid: Option<Failure>,
+    /// What the fleet's key says of changes, once it has been read.
+    pub fleet_frozen: Option<bool>,
+    /// Who keeps changes from being published: `volume` or `fleet`.
+    pub frozen: Option<&'static str>,
     /// What has changed and the hook has not been told of; nothing where there is no hook.
     pub untold: Changed,
     /// How the hook fares.

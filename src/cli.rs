@@ -47,6 +47,8 @@ pub enum Command {
     Wait(Wait),
     /// Let an answer through that a guard holds back
     Accept(Accept),
+    /// Stop changes from being published, or let them go on
+    Freeze(Freeze),
     /// List, check and use backups
     Backup(BackupArgs),
     /// Check, show or write a configuration
@@ -166,6 +168,22 @@ pub struct Accept {
     /// Only for this source [default: whichever holds it]
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
+    /// Where things are.
+    #[command(flatten)]
+    pub settings: PlaceSettings,
+}
+
+/// `seedcar freeze`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar freeze                                  this volume stays as it is
+  seedcar freeze --off
+  consul kv put ops/seedcar/freeze yes            all of them, with --control ops/seedcar")]
+pub struct Freeze {
+    /// Let changes go on
+    #[arg(long)]
+    pub off: bool,
     /// Where things are.
     #[command(flatten)]
     pub settings: PlaceSettings,
@@ -390,6 +408,7 @@ impl Command {
             Self::Healthcheck(healthcheck) => Some(&healthcheck.settings.0),
             Self::Wait(wait) => Some(&wait.settings.0),
             Self::Accept(accept) => Some(&accept.settings.0),
+            Self::Freeze(freeze) => Some(&freeze.settings.0),
             Self::Demo(_) | Self::Manifest(_) | Self::Export(_) | Self::Version => None,
         }
     }

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod config;
 pub mod demo;
 pub mod export;
+pub mod freeze;
 pub mod healthcheck;
 pub mod init;
 pub mod manifest;

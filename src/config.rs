@@ -70,6 +70,8 @@ pub struct Config {
     pub seed_timeout: Duration,
     /// Limits to what an answer may do to the volume.
     pub guards: Guards,
+    /// The prefix whose keys speak to the whole fleet.
+    pub control: Option<Prefix>,
     /// Where health, status and metrics are served.
     pub http: SocketAddr,
     /// True when somebody chose that address. Only the default may fall back to IPv4.

@@ -40,6 +40,7 @@ pub mod cli;
 pub mod cmd;
 pub mod config;
 pub mod consul;
+pub mod control;
 pub mod demo;
 pub mod events;
 pub mod exit;

@@ -47,6 +47,9 @@ fn dispatch(command: &Command) -> Exit {
         Command::Accept(accept) => with(Scope::Offline, &mut |c| {
             cmd::accept::run(&c.volume, &accept.digest, accept.source.as_deref())
         }),
+        Command::Freeze(freeze) => {
+            with(Scope::Offline, &mut |c| cmd::freeze::run(&c.volume, freeze.off))
+        }
         Command::Backup(backup) => {
             with(Scope::Offline, &mut |c| cmd::backup::run(c, &backup.action, out))
         }

@@ -80,6 +80,7 @@ table! {
     BackupIndex "seedcar_backup_index" Gauge, ["source"], "Consul's index of the newest valid backup.";
     BackupBytes "seedcar_backup_bytes" Gauge, ["source"], "Sum of the value sizes in the newest valid backup.";
     Repairs "seedcar_repairs_total" Counter, [], "Times the published tree had been changed by somebody else and was put back.";
+    Frozen "seedcar_frozen" Gauge, [], "1 while an operator keeps changes from being published.";
     HookRequests "seedcar_hook_requests_total" Counter, ["result"], "Requests to the hook: success, error.";
     HookPending "seedcar_hook_pending" Gauge, [], "1 while the hook has not been told of what is published; absent where there is none.";
     ConsulRequests "seedcar_consul_requests_total" Counter, ["mechanism", "outcome"], "Finished requests to Consul.";

@@ -4,6 +4,7 @@
 //! putting their latest into its slots and never wait for it.
 
 pub mod audit;
+pub mod frozen;
 pub mod generation;
 pub mod manifest;
 pub mod pending;
@@ -64,6 +65,8 @@ pub struct Setup {
     pub sources: Vec<(String, Prefix)>,
     /// What is made of them.
     pub outputs: Vec<Output>,
+    /// A key may keep the whole fleet from publishing changes.
+    pub control: bool,
     /// Somebody is told of what has changed.
     pub tells: bool,
     /// What is asked of a generation before it is made visible.
@@ -100,6 +103,10 @@ pub struct Publisher {
     blocked: Option<Failure>,
     /// When the names were last tried.
     named: Moment,
+    /// When to look again whether changes may be published, while they may not.
+    look_again: Option<Duration>,
+    /// When the volume was opened.
+    opened: Moment,
     /// What the generation that was made last has changed, if somebody is to be told and is not yet.
     untold: Option<Option<Vec<Box<str>>>>,
     /// How long others have been asked since the last publish.
@@ -197,6 +204,8 @@ impl Publisher {
             pending,
             blocked: None,
             named: Moment::default(),
+            look_again: None,
+            opened: sys::now(),
             untold: None,
             asked: Duration::ZERO,
             gave_way: false,
@@ -223,12 +232,15 @@ impl Publisher {
                 self.take(source, offer);
             }
             let now = sys::now();
-            self.learn_current_plan(inbox, now);
+            let frozen = self.is_frozen(now);
             // An accepted answer that is already here is worth its few milliseconds at the end too.
-            if self.pending.is_due(&self.board, now)
-                || taken.closed && self.pending.is_complete(&self.board)
-            {
-                self.publish(inbox, now);
+            let is_due = self.pending.is_due(&self.board, now)
+                || taken.closed && self.pending.is_complete(&self.board);
+            if !frozen {
+                self.learn_current_plan(inbox, now);
+                if is_due {
+                    self.publish(inbox, now);
+                }
             }
             self.ask_refused_again(now);
             if inbox.audit.swap(false, Ordering::Relaxed) {
@@ -250,7 +262,8 @@ impl Publisher {
             until = until.min(*since + KEEP);
         }
         if self.pending.is_complete(&self.board) {
-            until = until.min(self.pending.not_before());
+            let next = self.look_again.map(|pause| now + pause);
+            until = until.min(next.unwrap_or(self.pending.not_before()));
         }
         if self.board.read(|s| s.sources.iter().any(|s| s.hold.is_some())) {
             until = until.min(now + ACCEPT_POLL);

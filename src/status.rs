@@ -40,6 +40,9 @@ pub struct Status {
     /// Why the newest answer is held that did not pass its validation.
     #[serde(default)]
     pub invalid: Option<Trouble>,
+    /// Who keeps changes from being published: `volume` or `fleet`.
+    #[serde(default)]
+    pub frozen: Option<String>,
     /// How the hook fares; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<Hook>,
@@ -204,6 +207,7 @@ impl Reporter {
             sources,
             volume_error: state.volume_error.as_ref().map(trouble),
             invalid: state.invalid.as_ref().map(trouble),
+            frozen: state.frozen.map(str::to_owned),
             hook: self.hook(&state),
             waiting_for_lock: state.waiting_for_lock,
         }
@@ -350,6 +354,7 @@ impl Reporter {
 
     fn process_gauges(&self) {
         let m = &self.metrics;
+        m.set(Id::Frozen, &[], flag(self.board.read(|state| state.frozen.is_some())));
         if let Some(hook) = self.board.read(|state| self.hook(state)) {
             m.set(Id::HookPending, &[], flag(hook.pending));
             m.start(Id::HookRequests, &["error"]);
@@ -402,6 +407,9 @@ fn reason(sources: &BTreeMap<String, Source>, state: &State) -> String {
     }
     if let Some(error) = &state.volume_error {
         reasons.push(error.text.clone());
+    }
+    if let Some(by) = state.frozen {
+        reasons.push(format!("changes are not published: frozen ({by})"));
     }
     if let Some(error) = &state.hook.error {
         reasons.push(format!("the hook has not been told of the newest change: {}", error.text));

@@ -48,6 +48,7 @@ pub fn publish(volume: &Path, round: u64) -> bool {
         path: volume.to_owned(),
         sources,
         outputs,
+        control: false,
         tells: false,
         validate: None,
         pokes: Vec::new(),

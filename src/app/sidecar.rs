@@ -10,6 +10,7 @@ use super::{App, FAREWELL, await_end};
 use crate::admin::{Admin, Port};
 use crate::board::Source;
 use crate::consul::files;
+use crate::control::Control;
 use crate::heartbeat::Heartbeat;
 use crate::model::confirmation::Mechanism;
 use crate::model::pace::{Backoff, Trouble};
@@ -18,6 +19,9 @@ use crate::status::Reporter;
 use crate::supervise::{Pulse, Unit, on_runtime, until_drained};
 use crate::watch::Watch;
 use crate::{events, hook, keeper};
+
+/// How long the fleet's keys are waited for where there is no watch whose wait could be taken.
+const WAIT: Duration = Duration::from_secs(30);
 
 /// The sidecar with its address bound, before any thread runs.
 pub struct Bound {
@@ -70,6 +74,7 @@ impl Bound {
         units.extend(app.start_keeper()?);
         units.extend(app.start_events()?);
         units.extend(app.start_hook()?);
+        units.extend(app.start_control()?);
         units.push(admin);
         let pokes = app.watch_pokes.iter().chain(&app.heartbeat_pokes).cloned().collect();
         let files = files::watch(&app.config, pokes);
@@ -190,6 +195,22 @@ impl App {
             until_drained(&app.drain, pulse, tell);
         };
         Unit::spawn("hook", self.drain.clone(), work).map(Some)
+    }
+
+    fn start_control(self: &Arc<Self>) -> std::io::Result<Option<Unit>> {
+        let Some(prefix) = self.config.control.clone() else {
+            return Ok(None);
+        };
+        let app = self.clone();
+        let wait = self.config.watch.map_or(WAIT, |watch| watch.wait);
+        let work = move |pulse: &Pulse| {
+            let pokes = app.watch_pokes.iter().chain(&app.heartbeat_pokes).cloned().collect();
+            let (board, inbox) = (app.board.clone(), app.inbox.clone());
+            let client = app.client(Mechanism::Watch);
+            let control = Control { prefix: prefix.clone(), client, wait, board, inbox, pokes };
+            until_drained(&app.drain, pulse, control.run(pulse));
+        };
+        Unit::spawn("control", self.drain.clone(), work).map(Some)
     }
 
     fn start_admin(self: &Arc<Self>, units: &[Unit], port: Port) -> std::io::Result<Unit> {

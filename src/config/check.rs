@@ -22,6 +22,7 @@ use super::{
     setting::{Id, Setting, Unit},
     typed::Typed,
 };
+use crate::model::key::Prefix;
 use crate::sys;
 use crate::units::{Bytes, Period};
 
@@ -71,6 +72,7 @@ impl Checker<'_> {
             validate: self.validate(),
             hook: self.hook(),
             guards,
+            control: self.optional(Id::Control, read::prefix),
             http: self.read(Id::Http, read::listen),
             http_explicit: self.typed.one(Id::Http).is_some(),
             events: self.events(),
@@ -78,7 +80,19 @@ impl Checker<'_> {
             termination_log: self.path(Id::TerminationLog),
         };
         self.something_keeps_it_fresh(&config);
+        self.control_is_apart(&config);
         config
+    }
+
+    /// What speaks to seedcar is nothing that applications are to see.
+    fn control_is_apart(&mut self, config: &Config) {
+        let Some(control) = &config.control else { return };
+        let meets =
+            |source: &Prefix| source.covers(control.as_str()) || control.covers(source.as_str());
+        if config.sources.iter().any(|source| meets(&source.prefix)) {
+            let reason = "is a part of what is mirrored, or the other way round";
+            self.clash(Id::Control, reason, "choose a prefix beside those of the sources");
+        }
     }
 
     fn backup(&mut self, volume: &Path) -> Option<Backup> {

@@ -48,6 +48,7 @@ pub enum Id {
     MaxKeys,
     MaxShrinkPercent,
     AllowEmpty,
+    Control,
     Http,
     Events,
     PodName,

@@ -32,6 +32,9 @@ struct Kept {
     boot: String,
     /// By source name.
     holds: BTreeMap<String, Hold>,
+    /// What the fleet's key said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fleet_frozen: Option<bool>,
 }
 
 /// `.seedcar/status.json`: the truth about the files, for applications that want to look. Times are
@@ -130,12 +133,18 @@ impl Persist {
         }
     }
 
+    /// What the fleet's key said last to an earlier process.
+    pub fn was_frozen(&self) -> Option<bool> {
+        self.kept.fleet_frozen
+    }
+
     fn kept_now(&self, setup: &Setup, board: &Board) -> Kept {
         let holds = board.read(|state| {
             let named = setup.sources.iter().zip(&state.sources);
             named.filter_map(|((name, _), s)| Some((name.clone(), s.hold?))).collect()
         });
-        Kept { schema: 1, boot: self.boot.clone(), holds }
+        let fleet_frozen = board.read(|s| s.fleet_frozen).or(self.kept.fleet_frozen);
+        Kept { schema: 1, boot: self.boot.clone(), holds, fleet_frozen }
     }
 }
 

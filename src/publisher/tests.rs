@@ -30,7 +30,7 @@ impl Rig {
         let sources = vec![("default".to_owned(), prefix)];
         let outputs = vec![Output::tree(vec![0])];
         let (path, pokes) = (self.dir.path().to_owned(), Vec::new());
-        Setup { path, sources, outputs, tells: false, validate: None, pokes }
+        Setup { path, sources, outputs, control: false, tells: false, validate: None, pokes }
     }
 
     fn open(&self) -> Publisher {

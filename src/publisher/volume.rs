@@ -180,6 +180,11 @@ impl Volume {
         replace(self.own.as_fd(), &temporary, name).step("rename in .seedcar")
     }
 
+    /// Whether `.seedcar/` has something of this name.
+    pub fn has_own(&self, name: &str) -> bool {
+        fs::statat(&self.own, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
     /// Reads a file of `.seedcar/`, if it is there and small.
     pub fn read_own(&self, name: &str) -> Option<Vec<u8>> {
         let file = open_file(&self.own, name).ok()?;
@@ -226,6 +231,14 @@ pub fn mark_own(volume: &Path, name: &str) -> Result<()> {
     let own = open_directory(&root, ".seedcar").step("open .seedcar")?;
     remove(own.as_fd(), name)?;
     write_new(&own, name, b"", 0o644)
+}
+
+/// Removes a file that [`mark_own`] has made, if it is there.
+pub fn unmark_own(volume: &Path, name: &str) -> Result<()> {
+    let root = fs::openat(CWD, volume, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty())
+        .map_err(|errno| Error::Missing(volume.to_owned(), errno))?;
+    let own = open_directory(&root, ".seedcar").step("open .seedcar")?;
+    remove(own.as_fd(), name)
 }
 
 /// Makes `name` with mode 0755 where it is missing and opens it. Refuses one of another owner: it

@@ -1,5 +1,6 @@
 //! Reads single values.
 
+use crate::model::key::{Prefix, PrefixRules};
 use std::{
     fmt::{self, Display},
     net::SocketAddr,
@@ -167,6 +168,10 @@ pub(super) fn path(row: &Setting, typed: &str) -> Result<PathBuf, Reason> {
 }
 
 /// A name that can stand in a URL, a file name and a metric label.
+pub(super) fn prefix(typed: &str) -> Result<Prefix, Reason> {
+    Prefix::parse(typed, PrefixRules::default()).map_err(Reason::malformed)
+}
+
 pub(super) fn label(typed: &str) -> Result<String, Reason> {
     let odd = |b: u8| !b.is_ascii_alphanumeric() && !matches!(b, b'-' | b'_' | b'.');
     let hint = "write letters, digits, '-', '_' and '.', at most 63";

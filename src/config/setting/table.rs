@@ -3,7 +3,7 @@
 use super::{Id, Setting, Unit};
 
 /// Every setting, in the order of [`Id`].
-pub static TABLE: [Setting; 43] = [
+pub static TABLE: [Setting; 44] = [
     row(Id::Config, "config", Unit::File, "read settings from this YAML file"),
     row(Id::Volume, "volume", Unit::Dir, "memory-backed volume to keep filled")
         .file("volume")
@@ -173,6 +173,14 @@ pub static TABLE: [Setting; 43] = [
     .or("50"),
     switch(Id::AllowEmpty, "allow-empty", "let an empty answer empty the volume")
         .file("guards.allowEmpty"),
+    row(
+        Id::Control,
+        "control",
+        Unit::Prefix,
+        "Consul prefix whose keys freeze and accept speak to the whole fleet",
+    )
+    .file("control.prefix")
+    .advanced(),
     row(Id::Http, "http", Unit::Listen, "where health, status and metrics are served")
         .file("http")
         .or("[::]:4292"),
