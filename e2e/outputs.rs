@@ -1,6 +1,7 @@
 //! Outputs beside the tree: what other languages read of them, and that all of them are one generation.
 
 mod chosen;
+mod diff;
 mod foreign;
 mod hostile;
 mod published;

@@ -3,6 +3,7 @@
 //! Watch, heartbeat and admin each own a thread with a runtime; publisher and keeper are plain
 //! threads, each the only owner of its volume. They meet on the board and in the publisher's slots.
 
+pub mod diff;
 mod fill;
 mod restore;
 mod sidecar;

@@ -47,6 +47,8 @@ pub enum Command {
     Wait(Wait),
     /// Let an answer through that a guard holds back
     Accept(Accept),
+    /// Show what would change if what Consul holds now were published
+    Diff(Diff),
     /// Stop changes from being published, or let them go on
     Freeze(Freeze),
     /// List, check and use backups
@@ -171,6 +173,28 @@ pub struct Accept {
     /// Where things are.
     #[command(flatten)]
     pub settings: PlaceSettings,
+}
+
+/// `seedcar diff`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar diff --config seedcar.yaml
+  seedcar diff --prefix apps/web --all            every file and the layer that it comes from
+  seedcar diff --check -o json")]
+pub struct Diff {
+    /// Show unchanged files, too
+    #[arg(long)]
+    pub all: bool,
+    /// Exit 75 if something would change
+    #[arg(long)]
+    pub check: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: Settings,
 }
 
 /// `seedcar freeze`.
@@ -408,6 +432,7 @@ impl Command {
             Self::Healthcheck(healthcheck) => Some(&healthcheck.settings.0),
             Self::Wait(wait) => Some(&wait.settings.0),
             Self::Accept(accept) => Some(&accept.settings.0),
+            Self::Diff(diff) => Some(&diff.settings.0),
             Self::Freeze(freeze) => Some(&freeze.settings.0),
             Self::Demo(_) | Self::Manifest(_) | Self::Export(_) | Self::Version => None,
         }

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod backup;
 pub mod config;
 pub mod demo;
+pub mod diff;
 pub mod export;
 pub mod freeze;
 pub mod healthcheck;

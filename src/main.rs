@@ -47,6 +47,7 @@ fn dispatch(command: &Command) -> Exit {
         Command::Accept(accept) => with(Scope::Offline, &mut |c| {
             cmd::accept::run(&c.volume, &accept.digest, accept.source.as_deref())
         }),
+        Command::Diff(diff) => with(Scope::Full, &mut |c| cmd::diff::run(c, diff, out)),
         Command::Freeze(freeze) => {
             with(Scope::Offline, &mut |c| cmd::freeze::run(&c.volume, freeze.off))
         }

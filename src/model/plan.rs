@@ -160,6 +160,11 @@ impl File {
         }
     }
 
+    /// The key whose value it holds, if it holds one's.
+    pub fn key(&self) -> Option<&str> {
+        self.source.map(|_| &*self.entry.key)
+    }
+
     /// The content.
     pub fn value(&self) -> &[u8] {
         &self.entry.value

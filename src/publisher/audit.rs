@@ -1,5 +1,6 @@
 //! Does the volume still hold what was published?
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{self, FileType};
@@ -28,15 +29,26 @@ pub enum Damage {
 /// Reads the whole generation below `root` and compares it with `expected`.
 pub fn audit(root: BorrowedFd<'_>, expected: &Digest) -> Result<(), Damage> {
     let mut found = TreeDigest::default();
-    walk(root, "", 0, &mut found)?;
+    walk(root, "", 0, &mut |path, file| match file {
+        Some((hash, mode)) => found.file(path, &hash, mode),
+        None => found.directory(path),
+    })?;
     if found.finish() == *expected { Ok(()) } else { Err(Damage::Content) }
 }
 
+/// The files of the generation below `root`, with their hashes and modes.
+pub fn files(root: BorrowedFd<'_>) -> Result<BTreeMap<String, ([u8; 32], u32)>, Damage> {
+    let mut files = BTreeMap::new();
+    walk(root, "", 0, &mut |path, file| files.extend(file.map(|file| (path.to_owned(), file))))?;
+    Ok(files)
+}
+
+/// Hands over each path below `at`; of a file, its hash and mode.
 fn walk(
     at: BorrowedFd<'_>,
     path: &str,
     depth: usize,
-    found: &mut TreeDigest,
+    found: &mut dyn FnMut(&str, Option<([u8; 32], u32)>),
 ) -> Result<(), Damage> {
     if depth > DEEPEST {
         return Err(Damage::Content);
@@ -47,12 +59,9 @@ fn walk(
         let child = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
         match kind {
             FileType::RegularFile if child == MANIFEST => {}
-            FileType::RegularFile => {
-                let (hash, mode) = look_at(at, &name)?;
-                found.file(&child, &hash, mode);
-            }
+            FileType::RegularFile => found(&child, Some(look_at(at, &name)?)),
             FileType::Directory => {
-                found.directory(&child);
+                found(&child, None);
                 let fd = open_directory(at, &name).map_err(|_| Damage::Unreadable)?;
                 walk(fd.as_fd(), &child, depth + 1, found)?;
             }
