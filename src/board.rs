@@ -42,8 +42,21 @@ pub struct State {
     pub volume_error: Option<Failure>,
     /// Waiting for another process to let go of the volume.
     pub waiting_for_lock: bool,
+    /// The login to Consul, where there is one.
+    pub login: Option<Login>,
     /// The parts are told to stop.
     pub closed: bool,
+}
+
+/// The login to Consul.
+#[derive(Clone, Debug, Default)]
+pub struct Login {
+    /// There is a token.
+    pub open: bool,
+    /// When it expires, if it does.
+    pub expires: Option<Moment>,
+    /// Why the last login failed, until one works.
+    pub error: Option<Failure>,
 }
 
 /// One source's state.

@@ -8,6 +8,8 @@
 pub mod auth;
 pub mod error;
 pub mod files;
+pub mod login;
+pub mod session;
 pub mod tls;
 pub mod wire;
 
@@ -19,7 +21,6 @@ use reqwest::{Response, StatusCode};
 
 use crate::config;
 use crate::metrics::{Id, Metrics};
-use crate::model::confirmation::Mechanism;
 use crate::model::follow::Bell;
 use crate::model::key::Prefix;
 use crate::model::moment::Moment;
@@ -29,6 +30,7 @@ use crate::sys;
 use crate::units::consul_wait;
 
 use error::{Error, Kind};
+use session::Session;
 use wire::{Caps, Decoder, Malformed, Names};
 
 /// How long a name lookup and a TCP handshake may take together.
@@ -46,12 +48,12 @@ const HOLD: Duration = Duration::from_secs(7);
 /// For the network, on top of that.
 const MARGIN: Duration = Duration::from_secs(3);
 
-/// A client for one mechanism.
+/// A client for one mechanism, or for the login.
 pub struct Client {
     settings: config::Consul,
     auth: auth::Auth,
     agent: String,
-    mechanism: Mechanism,
+    name: &'static str,
     metrics: Arc<Metrics>,
     http: Mutex<Http>,
 }
@@ -111,19 +113,21 @@ pub fn blocking_deadline(wait: Duration) -> Duration {
 // === impl Client ===
 
 impl Client {
-    /// A client that calls itself `seedcar/<version> (<mechanism>)`.
+    /// A client that calls itself `seedcar/<version> (<name>)`; `name` is a word from a closed list, that
+    /// of a mechanism or `login`, and the metrics' label.
     pub fn new(
         settings: &config::Consul,
         token: &config::Token,
-        mechanism: Mechanism,
+        session: &Arc<Session>,
+        name: &'static str,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let agent = format!("seedcar/{} ({})", env!("CARGO_PKG_VERSION"), mechanism.word());
+        let agent = format!("seedcar/{} ({name})", env!("CARGO_PKG_VERSION"));
         Self {
             settings: settings.clone(),
-            auth: auth::Auth::new(token.clone(), settings.auth.clone()),
+            auth: auth::Auth::new(token.clone(), settings.auth.clone(), session.clone()),
             agent,
-            mechanism,
+            name,
             metrics,
             http: Mutex::default(),
         }
@@ -217,9 +221,20 @@ impl Client {
         Ok(Rung { bell, sent, date: head.date })
     }
 
-    /// One request: the address that answered last first, the others where it cannot be reached.
+    /// One request by the configured token.
     async fn request(
         &self,
+        path: &str,
+        post: Option<String>,
+        within: Duration,
+    ) -> Result<Response, Error> {
+        self.request_by(&self.auth, path, post, within).await
+    }
+
+    /// One request: the address that answered last first, the others where it cannot be reached.
+    async fn request_by(
+        &self,
+        auth: &auth::Auth,
         path: &str,
         post: Option<String>,
         within: Duration,
@@ -231,13 +246,17 @@ impl Client {
                 None => client.get(format!("{base}{path}")),
                 Some(body) => client.post(format!("{base}{path}")).body(body.clone()),
             };
-            let (request, signature) = self.auth.apply(request)?;
+            let (request, signature) = auth.apply(request).await?;
             let sent = tokio::time::timeout(within, request.send()).await;
             let failure = match sent {
-                Ok(Ok(answer)) => match Error::of_status(answer, &signature).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(error) => self.explained(error),
-                },
+                Ok(Ok(answer)) => {
+                    let answer = Error::of_status(answer, &signature).await;
+                    auth.learn(&signature, answer.as_ref().map(drop).map_err(|error| error.kind));
+                    match answer {
+                        Ok(answer) => return Ok(answer),
+                        Err(error) => self.explained(error),
+                    }
+                }
                 Ok(Err(error)) => Error::of_transport(error),
                 Err(_) => Error::new(Kind::Timeout, format!("no answer within {within:.0?}")),
             };
@@ -299,7 +318,7 @@ impl Client {
             Ok(false) => "not_found",
             Err(error) => error.kind.outcome(),
         };
-        self.metrics.count(Id::ConsulRequests, &[self.mechanism.word(), word]);
+        self.metrics.count(Id::ConsulRequests, &[self.name, word]);
         let reached = !matches!(outcome, Err(error) if error.kind.is_unreachable());
         self.metrics.set(Id::ConsulReachable, &[], f64::from(u8::from(reached)));
         // A body may be what fails: an address that cuts or spoils all of them is left, too. One that
@@ -329,12 +348,17 @@ impl Head {
         let index = text(headers, "x-consul-index").and_then(|t| t.parse().ok());
         let index = index
             .ok_or_else(|| Error::new(Kind::Malformed, "no X-Consul-Index in the answer".into()))?;
-        let seconds = |t: SystemTime| t.duration_since(std::time::UNIX_EPOCH).ok();
-        let date = text(headers, DATE.as_str()).and_then(|d| httpdate::parse_http_date(d).ok());
-        let date = date.and_then(seconds).map(|d| d.as_secs() as i64);
         let filtered = text(headers, "x-consul-results-filtered-by-acls") == Some("true");
-        Ok(Self { index, date: date.unwrap_or_else(sys::wall_seconds), filtered })
+        Ok(Self { index, date: date(headers), filtered })
     }
+}
+
+/// Consul's clock, seconds since 1970; ours where the answer does not say.
+fn date(headers: &HeaderMap) -> i64 {
+    let seconds = |t: SystemTime| t.duration_since(std::time::UNIX_EPOCH).ok();
+    let date = text(headers, DATE.as_str()).and_then(|d| httpdate::parse_http_date(d).ok());
+    let date = date.and_then(seconds).map(|d| d.as_secs() as i64);
+    date.unwrap_or_else(sys::wall_seconds)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -18,4 +18,5 @@ pub mod output;
 pub mod pace;
 pub mod plan;
 pub mod reading;
+pub mod renewal;
 pub mod snapshot;

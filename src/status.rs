@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::board::{Board, Failure, Source as OnBoard, State};
-use crate::config::Config;
+use crate::config::{Config, Token};
 use crate::metrics::{Id, Metrics};
 use crate::model::confirmation::{Mechanism, Origin};
 use crate::model::guard::Reason;
@@ -39,6 +39,22 @@ pub struct Status {
     pub volume_error: Option<Trouble>,
     /// Another process holds the volume.
     pub waiting_for_lock: bool,
+    /// The login to Consul; absent where a token is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Login>,
+}
+
+/// The login to Consul.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Login {
+    /// The auth method's name.
+    pub method: String,
+    /// There is a token.
+    pub open: bool,
+    /// When it expires, if it does.
+    pub expires: Option<String>,
+    /// Why the last login failed, until one works.
+    pub last_error: Option<Trouble>,
 }
 
 /// One source.
@@ -184,7 +200,20 @@ impl Reporter {
             sources,
             volume_error: state.volume_error.as_ref().map(trouble),
             waiting_for_lock: state.waiting_for_lock,
+            login: self.login(&state),
         }
+    }
+
+    fn login(&self, state: &State) -> Option<Login> {
+        let (Token::Login(settings), Some(login)) = (&self.config.token, &state.login) else {
+            return None;
+        };
+        Some(Login {
+            method: settings.method.clone(),
+            open: login.open,
+            expires: login.expires.map(wall),
+            last_error: login.error.as_ref().map(trouble),
+        })
     }
 
     /// Whether a complete generation is published.
@@ -253,6 +282,12 @@ impl Reporter {
         for (named, source) in self.config.sources.iter().zip(&state.sources) {
             self.source_gauges(&named.name, source);
             self.source_zeros(&named.name);
+        }
+        if let Some(login) = &state.login {
+            ["ok", "denied"].iter().for_each(|result| m.start(Id::ConsulLogins, &[result]));
+            if let Some(expires) = login.expires {
+                m.set(Id::ConsulTokenExpiry, &[], sys::wall_of(expires));
+            }
         }
         m.start(Id::Repairs, &[]);
         for kind in VolumeError::OF_PUBLISHING {
@@ -355,9 +390,14 @@ fn facts(source: &OnBoard, state: &State) -> Facts {
             .and_then(|p| source.confirmed.filter(|c| c.digest == p.digest))
             .map(|c| c.when),
         held: source.hold.is_some(),
-        mechanism_down: Mechanism::THREE.iter().any(down),
+        // A token that cannot be renewed ends one day.
+        mechanism_down: Mechanism::THREE.iter().any(down) || login_fails(state),
         volume_error: state.volume_error.is_some(),
     }
+}
+
+fn login_fails(state: &State) -> bool {
+    state.login.as_ref().is_some_and(|login| login.error.is_some())
 }
 
 /// What is not as it should be, in one line.
@@ -367,6 +407,9 @@ fn reason(sources: &BTreeMap<String, Source>, state: &State) -> String {
         reasons.push("another seedcar holds the volume".to_owned());
     }
     if let Some(error) = &state.volume_error {
+        reasons.push(error.text.clone());
+    }
+    if let Some(error) = state.login.as_ref().and_then(|login| login.error.as_ref()) {
         reasons.push(error.text.clone());
     }
     for (name, source) in sources {

@@ -55,6 +55,7 @@ impl Bound {
     fn start(self) -> std::io::Result<(Vec<Unit>, Option<files::Watching>)> {
         let app = &self.app;
         let mut units = vec![app.start_publisher()?];
+        units.extend(app.start_login()?);
         if app.config.watch.is_some() {
             units.push(app.start_watch()?);
         }
@@ -68,8 +69,7 @@ impl Bound {
         units.extend(app.start_keeper()?);
         units.extend(app.start_events()?);
         units.push(admin);
-        let pokes = app.watch_pokes.iter().chain(&app.heartbeat_pokes).cloned().collect();
-        let files = files::watch(&app.config, pokes);
+        let files = files::watch(&app.config, app.pokes(), app.login_poke.clone());
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(event = "started", address = %self.address, "seedcar {version}");
         Ok((units, files))
@@ -85,7 +85,7 @@ impl App {
                 .iter()
                 .map(|source| Watch {
                     source: source.clone(),
-                    client: app.client(Mechanism::Watch),
+                    client: app.client(Mechanism::Watch.word()),
                     wait,
                     poke: app.watch_pokes[source.at].clone(),
                 })
@@ -106,7 +106,7 @@ impl App {
                 .iter()
                 .map(|source| Heartbeat {
                     source: source.clone(),
-                    client: app.client(Mechanism::Heartbeat),
+                    client: app.client(Mechanism::Heartbeat.word()),
                     interval,
                     watched: app.config.watch.is_some(),
                     poke: app.heartbeat_pokes[source.at].clone(),

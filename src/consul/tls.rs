@@ -15,7 +15,10 @@ use crate::config::{self, Address, Scheme, Tls};
 
 /// What the certificate files looked like when they were last read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp(Vec<Option<(u64, u64, i64, i64)>>);
+pub struct Stamp(Vec<Option<File>>);
+
+/// What one looked like: inode, size, and when it was written.
+pub type File = (u64, u64, i64, i64);
 
 /// Looks up the real host when the name to verify is another one.
 struct AnotherName {
@@ -160,7 +163,7 @@ fn files(tls: &Tls) -> Vec<PathBuf> {
 }
 
 /// Kubernetes swaps a link, so that the file behind the name is another one: its inode tells.
-pub fn stat(path: &Path) -> Option<(u64, u64, i64, i64)> {
+pub fn stat(path: &Path) -> Option<File> {
     let m = fs::metadata(path).ok()?;
     Some((m.ino(), m.size(), m.mtime(), m.mtime_nsec()))
 }
