@@ -64,6 +64,8 @@ struct Http {
     /// One by address, with the URL under which it is asked.
     clients: Vec<(reqwest::Client, String)>,
     stamp: Option<tls::Stamp>,
+    /// The files that could not be used and that somebody was told of.
+    refused: Option<tls::Stamp>,
     /// The address that answered last.
     at: usize,
 }
@@ -249,15 +251,16 @@ impl Client {
             let (request, signature) = auth.apply(request).await?;
             let sent = tokio::time::timeout(within, request.send()).await;
             let failure = match sent {
-                Ok(Ok(answer)) => {
-                    let answer = Error::of_status(answer, &signature).await;
-                    auth.learn(&signature, answer.as_ref().map(drop).map_err(|error| error.kind));
-                    match answer {
-                        Ok(answer) => return Ok(answer),
-                        Err(error) => self.explained(error),
+                Ok(Ok(answer)) => match Error::of_status(answer, &signature).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => {
+                        if error.kind == Kind::Denied {
+                            auth.denied(&signature);
+                        }
+                        self.explained(error)
                     }
-                }
-                Ok(Err(error)) => Error::of_transport(error),
+                },
+                Ok(Err(error)) => self.explained(Error::of_transport(error)),
                 Err(_) => Error::new(Kind::Timeout, format!("no answer within {within:.0?}")),
             };
             // Only an address that cannot be reached is worth trying the next one at once: it costs
@@ -279,8 +282,7 @@ impl Client {
             let build = |address| tls::build(address, &self.settings.tls, &self.agent, CONNECT);
             let build = |address| Ok((build(address)?, tls::base_url(address, &self.settings.tls)));
             let built = self.settings.addresses.iter().map(build).collect::<Result<_, _>>();
-            http.clients = built.map_err(|text| Error::new(Kind::Tls, text))?;
-            http.stamp = Some(stamp);
+            http.replace(built, stamp).map_err(|text| Error::new(Kind::Tls, text))?;
         }
         Ok(http.clients[http.at % http.clients.len()].clone())
     }
@@ -302,8 +304,12 @@ impl Client {
         set.map(|(name, value)| format!("&{name}={}", encode(value))).collect()
     }
 
-    /// Consul does not say which datacenter it has no path to, and 500 looks like an outage.
+    /// Consul does not say which datacenter it has no path to, and 500 looks like an outage. TLS does
+    /// not say which file it has read.
     fn explained(&self, mut error: Error) -> Error {
+        if error.kind == Kind::Tls {
+            error.text += &tls::hint(&error.text, &self.settings.tls);
+        }
         if let Some(name) = &self.settings.datacenter
             && error.text.contains("No path to datacenter")
         {
@@ -328,6 +334,34 @@ impl Client {
         if outcome.is_err_and(leave) {
             self.next_address();
         }
+    }
+}
+
+// === impl Http ===
+
+impl Http {
+    /// Takes what was built from the files. Those that cannot be used, such as a certificate whose key
+    /// is still the old one, leave in use what was built before: it works, and they are looked at again
+    /// at the next request.
+    fn replace(
+        &mut self,
+        built: Result<Vec<(reqwest::Client, String)>, String>,
+        stamp: tls::Stamp,
+    ) -> Result<(), String> {
+        match built {
+            Ok(clients) => (self.clients, self.stamp, self.refused) = (clients, Some(stamp), None),
+            Err(error) if self.clients.is_empty() => return Err(error),
+            Err(error) if self.refused.as_ref() != Some(&stamp) => {
+                tracing::warn!(
+                    event = "certificates_refused",
+                    error,
+                    "the certificate files cannot be used: what was read before stays in use"
+                );
+                self.refused = Some(stamp);
+            }
+            Err(_) => {}
+        }
+        Ok(())
     }
 }
 

@@ -90,12 +90,10 @@ impl Auth {
         Ok((request.header("X-Consul-Token", value), signature))
     }
 
-    /// What Consul's answer says of the token that asked for it.
-    pub fn learn(&self, signature: &Signature, outcome: Result<(), Kind>) {
-        match (&signature.lease, outcome) {
-            (Some(lease), Ok(())) => lease.accept(),
-            (Some(lease), Err(Kind::Denied)) => self.session.refused(lease),
-            _ => {}
+    /// Consul denies what was signed so: if by a login's token, a new one may be needed.
+    pub fn denied(&self, signature: &Signature) {
+        if let Some(lease) = &signature.lease {
+            self.session.refused(lease);
         }
     }
 }

@@ -85,6 +85,7 @@ impl Login {
         let mut renewal = Renewal::default();
         let mut retired = FuturesUnordered::new();
         // After a panic the token may be refused any moment, or not: only Consul knows.
+        let mut since = sys::now();
         let mut next =
             if self.session.is_open() { Next::Refusal } else { Next::Retry(Duration::ZERO) };
         loop {
@@ -92,8 +93,9 @@ impl Login {
             tokio::select! {
                 () = sleep(next.pause()) => {}
                 () = self.poke.notified(), if matches!(next, Next::Retry(_)) => {}
-                accepted = self.session.is_refused(), if !matches!(next, Next::Retry(_)) => {
-                    next = Next::Retry(renewal.refused(accepted, fastrand::f64()));
+                () = self.session.is_refused(), if !matches!(next, Next::Retry(_)) => {
+                    let lived = sys::now().since(since);
+                    next = Next::Retry(renewal.refused(lived, fastrand::f64()));
                     continue;
                 }
                 Some(()) = retired.next() => continue,
@@ -101,6 +103,7 @@ impl Login {
             match self.log_in().await {
                 Ok((secret, left)) => {
                     renewal.worked();
+                    since = sys::now();
                     retired.extend(self.switch(secret, left).map(|old| self.retire(old)));
                     let keep = left.map(|left| Renewal::keep(left, fastrand::f64()));
                     next = keep.map_or(Next::Refusal, Next::Renewal);

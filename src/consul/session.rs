@@ -4,8 +4,6 @@
 //! its answer: a question that Consul holds is never asked under a token that is taken away meanwhile.
 
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -38,8 +36,7 @@ struct Current {
 #[derive(Clone)]
 pub struct Lease {
     secret: Secret,
-    accepted: Arc<AtomicBool>,
-    _until_dropped: mpsc::Sender<Infallible>,
+    until_dropped: mpsc::Sender<Infallible>,
 }
 
 /// A token that no new request gets.
@@ -80,18 +77,16 @@ impl Session {
         });
     }
 
-    /// Returns once the current token is refused; true if it had ever been accepted.
-    pub async fn is_refused(&self) -> bool {
-        let mut states = self.0.subscribe();
+    /// Returns once the current token is refused.
+    pub async fn is_refused(&self) {
         // The sender lives in self, so that this cannot fail.
-        let state = states.wait_for(|state| state.refused).await;
-        state.is_ok_and(|s| s.current.as_ref().is_some_and(|current| current.lease.is_accepted()))
+        let _ = self.0.subscribe().wait_for(|state| state.refused).await;
     }
 
     /// Requests carry this token from now on. Returns the one before.
     pub fn replace(&self, secret: Secret) -> Option<Retired> {
         let (given, returned) = mpsc::channel(1);
-        let lease = Lease { secret, accepted: Arc::default(), _until_dropped: given };
+        let lease = Lease { secret, until_dropped: given };
         self.put(State { current: Some(Current { lease, returned }), ..State::default() })
     }
 
@@ -130,17 +125,8 @@ impl Lease {
         &self.secret
     }
 
-    /// Consul has answered a request that carried it.
-    pub fn accept(&self) {
-        self.accepted.store(true, Ordering::Relaxed);
-    }
-
-    fn is_accepted(&self) -> bool {
-        self.accepted.load(Ordering::Relaxed)
-    }
-
     fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.accepted, &other.accepted)
+        self.until_dropped.same_channel(&other.until_dropped)
     }
 }
 
@@ -207,8 +193,6 @@ mod tests {
         assert!(session.is_refused().now_or_never().is_none());
         let new = lease(&session);
         session.refused(&new);
-        assert_eq!(session.is_refused().now_or_never(), Some(false));
-        new.accept();
-        assert_eq!(session.is_refused().now_or_never(), Some(true));
+        session.is_refused().now_or_never().expect("it is");
     }
 }

@@ -9,7 +9,7 @@ use super::pace::{Backoff, Trouble};
 #[derive(Clone, Debug, Default)]
 pub struct Renewal {
     failures: Backoff,
-    /// Tokens that were refused without ever having been accepted, in a row.
+    /// Tokens that were refused soon after they were made, in a row.
     useless: u32,
 }
 
@@ -20,6 +20,8 @@ const QUICK: u32 = 8;
 const FIRST: Duration = Duration::from_millis(250);
 /// And the longest. New rights of a role come without a login.
 const LONGEST: Duration = Duration::from_secs(300);
+/// A token that lived so long was of use: what has ended it since is another matter.
+const OF_USE: Duration = Duration::from_secs(60);
 /// No lifetime is taken to be shorter (Consul's own least MaxTokenTTL is a minute): a clock that is
 /// wrong must not make it a storm.
 const SHORTEST_LIFE: Duration = Duration::from_secs(15);
@@ -48,9 +50,9 @@ impl Renewal {
         self.failures.fail(trouble, dice)
     }
 
-    /// The token was refused, one that had been accepted before or not: the pause before a login.
-    pub fn refused(&mut self, accepted: bool, dice: f64) -> Duration {
-        self.useless = if accepted { 0 } else { self.useless.saturating_add(1) };
+    /// The token was refused that was made so long ago: the pause before a login.
+    pub fn refused(&mut self, lived: Duration, dice: f64) -> Duration {
+        self.useless = if lived >= OF_USE { 0 } else { self.useless.saturating_add(1) };
         let ceiling = LONGEST.min(FIRST.saturating_mul(1 << self.useless.min(16)));
         // Full jitter for the first: all pods whose method was replaced are refused at once. Later ones
         // keep half their pause, or a fleet's logins would not become fewer.
@@ -75,12 +77,12 @@ mod tests {
     #[test]
     fn a_fleet_that_is_refused_does_not_log_in_for_ever() {
         let mut renewal = Renewal::default();
-        assert_eq!(renewal.refused(true, 1.0), Duration::from_millis(250));
-        let pauses: Vec<_> = (0..12).map(|_| renewal.refused(false, 0.0)).collect();
+        assert_eq!(renewal.refused(OF_USE, 1.0), Duration::from_millis(250));
+        let pauses: Vec<_> = (0..12).map(|_| renewal.refused(Duration::ZERO, 0.0)).collect();
         assert_eq!(pauses[0], Duration::from_millis(250));
         assert!(pauses.windows(2).all(|pair| pair[0] <= pair[1]));
         assert_eq!(pauses[11], Duration::from_secs(150));
-        assert_eq!(renewal.refused(true, 1.0), Duration::from_millis(250), "it had helped");
+        assert_eq!(renewal.refused(OF_USE, 1.0), Duration::from_millis(250), "it had helped");
     }
 
     proptest! {
