@@ -18,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
+use serde_json::json;
 
 use crate::config;
 use crate::metrics::{Id, Metrics};
@@ -125,14 +126,18 @@ impl Client {
         metrics: Arc<Metrics>,
     ) -> Self {
         let agent = format!("seedcar/{} ({name})", env!("CARGO_PKG_VERSION"));
-        Self {
+        let client = Self {
             settings: settings.clone(),
             auth: auth::Auth::new(token.clone(), settings.auth.clone(), session.clone()),
             agent,
             name,
             metrics,
             http: Mutex::default(),
-        }
+        };
+        // The certificates that there are now, so that there is something to go on with when half of
+        // them is replaced. What is wrong with them is told when somebody asks.
+        let _ = client.client();
+        client
     }
 
     /// Everything under a prefix (`GET /v1/kv/<prefix>?recurse`).
@@ -161,14 +166,20 @@ impl Client {
     /// Whether the token may read the prefix (`POST /v1/internal/acl/authorize`), as far as Consul
     /// says: tells "denied" from "gone" where a list answers 404 to both.
     pub async fn may_read(&self, prefix: &Prefix) -> Option<bool> {
-        let ask = serde_json::json!([{
-            "Resource": "key", "Access": "read", "Segment": prefix.as_str(),
-        }]);
+        self.may_read_all(&[prefix.as_str()]).await
+    }
+
+    /// The same of several keys: whether it may read each of them.
+    pub async fn may_read_all(&self, keys: &[&str]) -> Option<bool> {
+        let ask = |key: &&str| json!({"Resource": "key", "Access": "read", "Segment": key});
+        let ask: serde_json::Value = keys.iter().map(ask).collect();
         let path = format!("/v1/internal/acl/authorize?{}", self.scope());
         let answer = self.request(&path, Some(ask.to_string()), ANSWER).await.ok()?;
-        let body = body(answer, 64 * 1024).await.ok()?;
-        let said: serde_json::Value = serde_json::from_slice(&body).ok()?;
-        said.get(0)?.get("Allow")?.as_bool()
+        let body = body(answer, 1024 * 1024).await.ok()?;
+        let said: Vec<serde_json::Value> = serde_json::from_slice(&body).ok()?;
+        let allowed = |of: &serde_json::Value| of.get("Allow")?.as_bool();
+        let all: Option<Vec<bool>> = said.iter().map(allowed).collect();
+        all.filter(|all| !all.is_empty()).map(|all| all.into_iter().all(|allowed| allowed))
     }
 
     async fn list_inner(&self, ask: &List<'_>, sent: Moment) -> Result<Listed, Error> {
@@ -198,6 +209,7 @@ impl Client {
             date: head.date,
             mode: ask.mode,
             filtered: head.filtered,
+            hides: false,
         };
         Ok(Listed { reading, size, elapsed })
     }

@@ -109,7 +109,7 @@ fn half_a_pair_is_not_used_and_it_is_said() {
     put(files.path(), "client", &client(&scene.authority));
     let pod = pod(&scene, "c2", &token, files.path());
     let sidecar = pod.run(&["--seed"]);
-    sidecar.shows("a", "1");
+    sidecar.until_fresh();
     let next = client(&scene.authority);
     replace(&files.path().join("client.pem"), &next.certificate);
     eventually("it is said", SOON, || sidecar.events("certificates_refused").pop());
