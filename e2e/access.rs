@@ -30,7 +30,7 @@ pub const PROOFS: &[Proof] = &[
         promise: "P13",
         test: "access::renewed::storm",
         shows: "one login for all mechanisms, ever fewer where it does not help",
-        mutants: &["access-a-login-each-refusal"],
+        mutants: &["access-a-login-each-refusal", "access-kept-through-a-refusal"],
     },
     Proof {
         promise: "P11",
@@ -54,6 +54,6 @@ pub const PROOFS: &[Proof] = &[
         promise: "P3",
         test: "access::rights",
         shows: "a token that sees less is held, one that is gone is denied, a new one counts at once",
-        mutants: &[],
+        mutants: &["access-hidden-keys-are-deleted"],
     },
 ];
