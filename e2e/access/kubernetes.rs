@@ -1,7 +1,7 @@
 //! A login by an auth method of type `kubernetes`: Consul asks the API server whose JWT it is. Here that
 //! is a stand-in, which answers the two questions that Consul puts to it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

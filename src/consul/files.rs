@@ -35,8 +35,9 @@ pub fn watch(config: &Config, pokes: Vec<Arc<Notify>>, login: Arc<Notify>) -> Op
         }
         let now = look(&config);
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever does not wait has no need of it: kept for later, it would cut a pause short.
         if last.login != now.login {
-            login.notify_one();
+            login.notify_waiters();
         }
         let news = last.asked != now.asked;
         *last = now;
@@ -46,7 +47,7 @@ pub fn watch(config: &Config, pokes: Vec<Arc<Notify>>, login: Arc<Notify>) -> Op
                 "a token or certificate file has changed"
             );
             pokes.iter().for_each(|poke| poke.notify_one());
-            login.notify_one();
+            login.notify_waiters();
         }
     };
     let watching = notify::recommended_watcher(changed).and_then(|mut watcher| {

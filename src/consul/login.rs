@@ -100,18 +100,18 @@ impl Login {
                 }
                 Some(()) = retired.next() => continue,
             }
-            match self.log_in().await {
+            next = match self.log_in().await {
                 Ok((secret, left)) => {
                     renewal.worked();
                     since = sys::now();
                     retired.extend(self.switch(secret, left).map(|old| self.retire(old)));
                     let keep = left.map(|left| Renewal::keep(left, fastrand::f64()));
-                    next = keep.map_or(Next::Refusal, Next::Renewal);
+                    keep.map_or(Next::Refusal, Next::Renewal)
                 }
                 Err(error) => {
                     let pause = renewal.failed(error.trouble(), fastrand::f64());
                     self.failed(error, pause);
-                    next = Next::Retry(pause);
+                    Next::Retry(pause)
                 }
             }
         }
@@ -140,6 +140,9 @@ impl Login {
         let outcome = made.as_ref().map_or_else(|error| error.kind.outcome(), |_| "ok");
         self.metrics.count(Id::ConsulLogins, &[outcome]);
         self.client.ended(made.as_ref().map(|_| true));
+        if let Ok((secret, _)) = &made {
+            self.spread(secret).await;
+        }
         made
     }
 
@@ -161,7 +164,6 @@ impl Login {
         let now = date(answer.headers());
         let made = understood(&body(answer, 64 * 1024).await?)?;
         let secret = made.secret.parse().map_err(|_| malformed())?;
-        self.spread(&secret).await;
         Ok((secret, made.expires.as_deref().and_then(|end| left(end, now))))
     }
 
@@ -257,6 +259,9 @@ impl Login {
         }
         let file = token_file.display();
         let hint = match error.kind {
+            Kind::Denied if said.contains("ACL support disabled") => {
+                "; that Consul has no ACLs: leave out --login-method".to_owned()
+            }
             Kind::Denied if said.contains("ACL not found") => {
                 "; is there an auth method of this name?".to_owned()
             }
