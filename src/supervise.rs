@@ -91,19 +91,21 @@ pub fn on_runtime<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
     runtime().map(|runtime| run_on(runtime, work))
 }
 
-/// The same until the process is told to stop.
+/// Runs `work` on a runtime of this thread until the process is told to stop.
 pub fn until_drained(drain: &Drain, pulse: &Pulse, work: impl Future<Output = ()>) {
-    until_drained_then(drain, pulse, work, std::future::ready(()));
+    to_its_end(drain, pulse, async {
+        tokio::select! {
+            // First: what comes once we stop, such as the end of a token, is no news to any work.
+            biased;
+            () = drain.wait() => {}
+            () = work => {}
+        }
+    });
 }
 
-/// The same, and `farewell` after it. Where nothing is left for a runtime, such as a
+/// The same for work that looks out for `drain` itself. Where nothing is left for a runtime, such as a
 /// descriptor, it is tried again: a mechanism that gave up at the start would be missing for ever.
-pub fn until_drained_then(
-    drain: &Drain,
-    pulse: &Pulse,
-    work: impl Future<Output = ()>,
-    farewell: impl Future<Output = ()>,
-) {
+pub fn to_its_end(drain: &Drain, pulse: &Pulse, work: impl Future<Output = ()>) {
     let mut backoff = Backoff::default();
     let runtime = loop {
         match runtime() {
@@ -117,15 +119,7 @@ pub fn until_drained_then(
             }
         }
     };
-    run_on(runtime, async {
-        tokio::select! {
-            // First: what comes once we stop, such as the end of a token, is no news to any work.
-            biased;
-            () = drain.wait() => {}
-            () = work => {}
-        }
-        farewell.await;
-    });
+    run_on(runtime, work);
 }
 
 /// A runtime for one thread.

@@ -29,7 +29,7 @@ const CATCH_UP: Duration = Duration::from_secs(5);
 
 /// Of so many missing keys Consul is asked whether the token may read them: a policy that hides some
 /// hides them by their names, and hardly by fewer than these.
-const MISSING: usize = 64;
+const MISSING: usize = 256;
 
 /// What became of an answer at the first look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

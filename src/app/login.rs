@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::App;
 use crate::config::Token;
 use crate::consul::login::Login;
-use crate::supervise::{Pulse, Unit, until_drained_then};
+use crate::supervise::{Pulse, Unit, to_its_end};
 
 impl App {
     /// Starts it. It logs out when told to stop.
@@ -22,11 +22,9 @@ impl App {
             pokes: self.pokes(),
             poke: self.login_poke.clone(),
             retired: std::sync::Mutex::default(),
+            drain: self.drain.clone(),
         };
-        let drain = self.drain.clone();
-        let work = move |pulse: &Pulse| {
-            until_drained_then(&drain, pulse, login.keep(pulse), login.end());
-        };
+        let work = move |pulse: &Pulse| to_its_end(&login.drain, pulse, login.run(pulse));
         Unit::spawn("login", self.drain.clone(), work).map(Some)
     }
 }

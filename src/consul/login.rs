@@ -5,6 +5,7 @@
 //! its outage must cost nothing but the wait: the token that there is stays until another one is there.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::board::{self, Board, Failure};
 use crate::config::{self, Secret};
 use crate::metrics::{Id, Metrics};
 use crate::model::renewal::Renewal;
+use crate::shutdown::Drain;
 use crate::supervise::Pulse;
 use crate::sys;
 
@@ -34,6 +36,8 @@ const SPREAD: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mil
 /// How long a token's logout may take while we go on, and at our end.
 const LOGOUT: Duration = Duration::from_secs(5);
 const FAREWELL: Duration = Duration::from_millis(300);
+/// How long the answer to a login is awaited when we are told to stop meanwhile.
+const UNDER_WAY: Duration = Duration::from_millis(150);
 /// What a slow machine may add before the thread counts as stuck.
 const SLACK: Duration = Duration::from_secs(60);
 
@@ -53,11 +57,16 @@ pub struct Login {
     pub pokes: Vec<Arc<Notify>>,
     /// Rung to log in at once where that has failed: the JWT's file has changed.
     pub poke: Arc<Notify>,
-    /// Replaced tokens under which Consul still holds a question.
+    /// Tokens that are to be logged out: replaced ones under which Consul still holds a question.
     pub retired: Mutex<Vec<Secret>>,
+    /// Says when to stop.
+    pub drain: Drain,
 }
 
-/// A token that Consul has made.
+/// A token, and what life it has left by Consul's own clock; `None` for one that does not expire.
+type Token = (Secret, Option<Duration>);
+
+/// A token as Consul writes it.
 #[derive(Deserialize)]
 struct Made {
     #[serde(rename = "SecretID")]
@@ -80,8 +89,13 @@ enum Next {
 // === impl Login ===
 
 impl Login {
-    /// Logs in, and again when it is time. Never returns.
-    pub async fn keep(&self, pulse: &Pulse) {
+    /// Logs in, and again when it is time, until told to stop; then it logs out.
+    pub async fn run(&self, pulse: &Pulse) {
+        self.keep(pulse).await;
+        self.end().await;
+    }
+
+    async fn keep(&self, pulse: &Pulse) {
         let mut renewal = Renewal::default();
         let mut retired = FuturesUnordered::new();
         // After a panic the token may be refused any moment, or not: only Consul knows.
@@ -91,6 +105,7 @@ impl Login {
         loop {
             pulse.tick(next.pause().map_or(Duration::MAX, |pause| pause + ANSWER + SLACK));
             tokio::select! {
+                () = self.drain.wait() => return,
                 () = sleep(next.pause()) => {}
                 () = self.poke.notified(), if matches!(next, Next::Retry(_)) => {}
                 () = self.session.is_refused(), if !matches!(next, Next::Retry(_)) => {
@@ -100,7 +115,10 @@ impl Login {
                 }
                 Some(()) = retired.next() => continue,
             }
-            next = match self.log_in().await {
+            let Some(made) = self.log_in_unless_stopped().await else {
+                return;
+            };
+            next = match made {
                 Ok((secret, left)) => {
                     renewal.worked();
                     since = sys::now();
@@ -117,8 +135,32 @@ impl Login {
         }
     }
 
+    /// A login, in a token that any server knows. One that is under way when we are told to stop has been
+    /// heard by Consul, most likely: its answer is awaited for a moment, so that its token is logged out.
+    async fn log_in_unless_stopped(&self) -> Option<Result<Token, Error>> {
+        let mut login = pin!(self.log_in());
+        let made = tokio::select! {
+            made = &mut login => made,
+            () = self.drain.wait() => {
+                let late = tokio::time::timeout(UNDER_WAY, login).await;
+                self.retired().extend(late.into_iter().flatten().map(|(secret, _)| secret));
+                return None;
+            }
+        };
+        if let Ok((secret, _)) = &made {
+            tokio::select! {
+                () = self.spread(secret) => {}
+                () = self.drain.wait() => {
+                    self.retired().push(secret.clone());
+                    return None;
+                }
+            }
+        }
+        Some(made)
+    }
+
     /// Logs out, in as much time as there is at the end. What is not logged out expires.
-    pub async fn end(&self) {
+    async fn end(&self) {
         let mut tokens = std::mem::take(&mut *self.retired());
         tokens.extend(self.session.close().map(|token| token.secret().clone()));
         let all = join_all(tokens.iter().map(|token| self.log_out(token)));
@@ -132,21 +174,18 @@ impl Login {
         self.board.update(|state| state.login = Some(board::Login::default()));
     }
 
-    /// One login, in its time. What life the token has left, by Consul's own clock.
-    async fn log_in(&self) -> Result<(Secret, Option<Duration>), Error> {
+    /// One login, in its time.
+    async fn log_in(&self) -> Result<Token, Error> {
         let late = |_| Error::new(Kind::Timeout, format!("no answer within {ANSWER:.0?}"));
         let made = tokio::time::timeout(ANSWER, self.ask()).await.map_err(late).flatten();
         let made = made.map_err(|error| self.explained(error));
         let outcome = made.as_ref().map_or_else(|error| error.kind.outcome(), |_| "ok");
         self.metrics.count(Id::ConsulLogins, &[outcome]);
         self.client.ended(made.as_ref().map(|_| true));
-        if let Ok((secret, _)) = &made {
-            self.spread(secret).await;
-        }
         made
     }
 
-    async fn ask(&self) -> Result<(Secret, Option<Duration>), Error> {
+    async fn ask(&self) -> Result<Token, Error> {
         let jwt = auth::read("login token file", &self.settings.token_file)?;
         let question = Question {
             method: &self.settings.method,
