@@ -8,6 +8,7 @@ mod renewed;
 mod rights;
 mod rotated;
 mod scene;
+mod spread;
 mod unseen;
 
 use crate::ledger::Proof;
@@ -31,6 +32,12 @@ pub const PROOFS: &[Proof] = &[
         test: "access::renewed::storm",
         shows: "one login for all mechanisms, ever fewer where it does not help",
         mutants: &["access-a-login-each-refusal", "access-kept-through-a-refusal"],
+    },
+    Proof {
+        promise: "P9",
+        test: "access::spread",
+        shows: "a new token is used once every server knows it, or after two seconds",
+        mutants: &["access-asks-before-the-token-is-known"],
     },
     Proof {
         promise: "P11",

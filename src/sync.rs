@@ -151,7 +151,8 @@ impl Source {
 
     /// Whether keys are missing because the token does not see them. A narrowed policy leaves them out of
     /// a list without a word (from Consul 1.11 on with a header), at the same index as ever, and a few
-    /// less are else believed. Where Consul does not answer this, they count as deleted.
+    /// less are else believed. Where Consul does not answer this, they count as deleted; so they do where
+    /// what is published was adopted and not read since, as then its keys are not known by name.
     async fn hides(&self, client: &Client, reading: &Reading) -> bool {
         let known = self.board.read(|s| s.sources[self.at].published.as_ref()?.snapshot.clone());
         let Some(known) = known.filter(|known| known.digest() != reading.snapshot.digest()) else {
