@@ -3,7 +3,7 @@
 //! Parts write their own lines and read everybody's. The lock is held for assignments only, never
 //! across a wait or a system call, so that no part can stop another here.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -75,6 +75,8 @@ pub struct Source {
     /// When the answer came with which Consul's index went back. What was asked before is from a
     /// history that Consul has given up.
     pub went_back: Option<Moment>,
+    /// The keys of what was adopted, until its content is known here; `None` where its files do not tell.
+    pub adopted_keys: Option<Arc<[String]>>,
     /// What a refused answer is measured against while nothing is published.
     pub backup_baseline: Option<Baseline>,
     /// Digests, or their first digits, that a person has accepted.
@@ -189,6 +191,7 @@ impl Board {
                 && read.marks().supersedes(&published.marks)
             {
                 published.snapshot = Some(read.snapshot.clone());
+                source.adopted_keys = None;
                 published.index = read.snapshot.index();
                 published.marks = read.marks();
             }
@@ -210,6 +213,7 @@ impl Board {
                 let source = &mut state.sources[i];
                 source.published = Some(content.published(at));
                 source.confirmed = content.confirmation();
+                source.adopted_keys = None;
                 if content.how == Mechanism::Heartbeat {
                     source.heartbeat_confirmed = content.confirmation();
                 }

@@ -151,19 +151,27 @@ impl Source {
 
     /// Whether keys are missing because the token does not see them. A narrowed policy leaves them out of
     /// a list without a word (from Consul 1.11 on with a header), at the same index as ever, and a few
-    /// less are else believed. Where Consul does not answer this, they count as deleted; so they do where
-    /// what is published was adopted and not read since, as then its keys are not known by name.
+    /// less are else believed. Where Consul does not answer this, they count as deleted.
     async fn hides(&self, client: &Client, reading: &Reading) -> bool {
-        let known = self.board.read(|s| s.sources[self.at].published.as_ref()?.snapshot.clone());
-        let Some(known) = known.filter(|known| known.digest() != reading.snapshot.digest()) else {
-            return false;
-        };
-        let keys = known.entries().iter().map(|entry| &*entry.key);
-        let missing: Vec<&str> =
-            keys.filter(|key| reading.snapshot.get(key).is_none()).take(MISSING).collect();
+        let missing = self.missing(&reading.snapshot);
+        let missing: Vec<&str> = missing.iter().map(|key| &**key).collect();
         // That there are none at all is held in any case.
         let asked = !missing.is_empty() && reading.snapshot.keys() > 0;
         asked && client.may_read_all(&missing).await == Some(false)
+    }
+
+    /// The first keys that are published and not in `new`, as far as they are known by name.
+    fn missing(&self, new: &Snapshot) -> Vec<Box<str>> {
+        let (known, adopted) = self.board.read(|state| {
+            let source = &state.sources[self.at];
+            let published = source.published.as_ref().filter(|p| p.digest != new.digest());
+            let keys = published.map(|_| source.adopted_keys.clone());
+            (published.and_then(|p| p.snapshot.clone()), keys.flatten())
+        });
+        let known = known.iter().flat_map(|known| known.entries().iter().map(|e| &*e.key));
+        let adopted = adopted.iter().flat_map(|keys| keys.iter().map(String::as_str));
+        let missing = known.chain(adopted).filter(|key| new.get(key).is_none());
+        missing.take(MISSING).map(Box::from).collect()
     }
 
     /// Judges an answer: settled, or doubted so that Consul is to be asked for evidence.

@@ -59,6 +59,35 @@ fn keys_that_the_token_no_longer_sees_are_not_gone() {
     tally.finish();
 }
 
+/// What `init` has left is known by its files alone, until it is read again.
+#[test]
+fn nor_are_they_where_a_sidecar_has_adopted_what_init_left() {
+    let mut tally = Tally::of(GROUP);
+    let scene = Scene::shared();
+    let (pod, _) = pod(&scene, "n3");
+    let pod = pod.arg(&["--file", "all.json"]);
+    pod.init();
+    scene.consul.set_policy("n3", &SOME.replace("NAME", "n3"));
+    let sidecar = pod.run(&["--wait", "1s", "--no-heartbeat"]);
+    let held = until_held(&sidecar, &pod, Reason::Filtered);
+    tally.check((held.keys, held.published_keys) == (3, 4), || format!("{held:?}"));
+    throughout("the file stays", A_WHILE, || pod.read("secret/b").is_some());
+    scene.consul.set_policy("n3", &ALL.replace("NAME", "n3"));
+    until_free(&sidecar, &pod);
+    stopped(sidecar);
+    // A key that is gone is gone, and a file of all keys is none that could be hidden.
+    scene.consul.delete("n3/b");
+    let exact = ["a", "secret/a", "secret/b"]
+        .map(|key| format!("key \"n3/{key}\" {{ policy = \"read\" }}"));
+    scene.consul.set_policy("n3", &(exact.join("\n") + "\nkey \"n3/b\" { policy = \"read\" }"));
+    let sidecar = pod.run(&["--wait", "1s", "--no-heartbeat"]);
+    let gone = within(Duration::from_secs(5), || pod.read("b").is_none());
+    tally.check(gone, || format!("a deleted key stays\n{}", sidecar.log()));
+    tally.check(pod.read("all.json").is_some(), || "the file of all keys is gone".to_owned());
+    stopped(sidecar);
+    tally.finish();
+}
+
 #[test]
 fn a_deleted_token_is_denied_and_a_new_file_counts_at_once() {
     let mut tally = Tally::of(GROUP);

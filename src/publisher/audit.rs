@@ -27,16 +27,30 @@ pub enum Damage {
 /// Reads the whole generation below `root` and compares it with `expected`.
 pub fn audit(root: BorrowedFd<'_>, expected: &Digest) -> Result<(), Damage> {
     let mut found = TreeDigest::default();
-    walk(root, "", 0, &mut found)?;
+    walk(root, "", 0, &mut |path, file| {
+        match file {
+            Some((at, name)) => found.file(path, &hash_file(at, name)?),
+            None => found.directory(path),
+        }
+        Ok(())
+    })?;
     if found.finish() == *expected { Ok(()) } else { Err(Damage::Content) }
 }
 
-fn walk(
-    at: BorrowedFd<'_>,
-    path: &str,
-    depth: usize,
-    found: &mut TreeDigest,
-) -> Result<(), Damage> {
+/// The paths of all files of the generation below `root`, whatever they hold.
+pub fn files(root: BorrowedFd<'_>) -> Result<Vec<String>, Damage> {
+    let mut files = Vec::new();
+    walk(root, "", 0, &mut |path, file| {
+        files.extend(file.map(|_| path.to_owned()));
+        Ok(())
+    })?;
+    Ok(files)
+}
+
+/// Told of each path; of a file with where it lies and its name there.
+type Visit<'v> = &'v mut dyn FnMut(&str, Option<(BorrowedFd<'_>, &str)>) -> Result<(), Damage>;
+
+fn walk(at: BorrowedFd<'_>, path: &str, depth: usize, visit: Visit<'_>) -> Result<(), Damage> {
     if depth > DEEPEST {
         return Err(Damage::Content);
     }
@@ -46,11 +60,11 @@ fn walk(
         let child = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
         match kind {
             FileType::RegularFile if child == MANIFEST => {}
-            FileType::RegularFile => found.file(&child, &hash_file(at, &name)?),
+            FileType::RegularFile => visit(&child, Some((at, &name)))?,
             FileType::Directory => {
-                found.directory(&child);
+                visit(&child, None)?;
                 let fd = open_directory(at, &name).map_err(|_| Damage::Unreadable)?;
-                walk(fd.as_fd(), &child, depth + 1, found)?;
+                walk(fd.as_fd(), &child, depth + 1, visit)?;
             }
             _ => return Err(Damage::Kind),
         }

@@ -1,13 +1,13 @@
 //! Looking after what is published: adopting it, auditing it, removing what it replaced.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use super::generation::{self, Changes, Generation};
 use super::manifest::Manifest;
 use super::{Current, KEEP, KEEP_COUNT, NAMES_AGAIN, Publisher, audit, persist, volume};
 use crate::metrics::Id;
 use crate::model::moment::Moment;
-use crate::model::output;
+use crate::model::output::{self, Output};
 use crate::sys;
 
 impl Publisher {
@@ -38,7 +38,9 @@ impl Publisher {
             return None;
         }
         persist::adopt(&self.board, &manifest, &sys::boot_id(), sys::now());
-        if manifest.outputs != Some(output::digest(&self.setup.outputs)) {
+        if manifest.outputs == Some(output::digest(&self.setup.outputs)) {
+            self.note_keys(fd.as_fd());
+        } else {
             // Its values are not known here; the next full read brings them.
             self.ask_again();
             tracing::warn!(
@@ -53,6 +55,22 @@ impl Publisher {
             "adopted what is published"
         );
         Some(Current { generation, tree: manifest.tree })
+    }
+
+    /// The keys of what is adopted, where its files tell them: one source's, laid out as a tree. Until they
+    /// are read again nothing else tells which keys an answer lacks.
+    fn note_keys(&self, root: BorrowedFd<'_>) {
+        let outputs = &self.setup.outputs;
+        let is_tree = outputs.iter().any(|output| matches!(output, Output::Tree { .. }));
+        let ([(_, prefix)], true) = (self.setup.sources.as_slice(), is_tree) else {
+            return;
+        };
+        let is_key = |path: &String| {
+            !outputs.iter().any(|output| matches!(output, Output::File(file) if file.path == *path))
+        };
+        let files = audit::files(root).into_iter().flatten().filter(is_key);
+        let keys = files.map(|path| format!("{prefix}{path}")).collect();
+        self.board.update(|state| state.sources[0].adopted_keys = Some(keys));
     }
 
     /// Compares the volume with what was published and puts it back where it differs.
