@@ -61,6 +61,6 @@ pub const PROOFS: &[Proof] = &[
         promise: "P3",
         test: "access::rights",
         shows: "a token that sees less is held, one that is gone is denied, a new one counts at once",
-        mutants: &["access-hidden-keys-are-deleted"],
+        mutants: &["access-hidden-keys-are-deleted", "access-adopted-keys-unknown"],
     },
 ];
