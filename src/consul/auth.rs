@@ -134,6 +134,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_without_an_end_is_no_token() {
+        let error = read("token file", Path::new("/dev/zero")).expect_err("no end");
+        assert_eq!(error.kind, Kind::Token);
+        assert!(error.text.ends_with("it is larger than any token (64 KiB)"), "{error}");
+    }
+
+    #[test]
     fn a_text_that_repeats_a_secret_is_known() {
         let secrets = ["5e0a77c0-98fd", "pw", ""].map(str::to_owned);
         let signature = Signature { secrets: secrets.to_vec(), lease: None };
