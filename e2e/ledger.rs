@@ -43,6 +43,7 @@ const PROMISES: &[(&str, &str)] = &[
 
 /// Each part's proofs.
 const PARTS: &[&[Proof]] = &[
+    crate::access::PROOFS,
     crate::backup::PROOFS,
     crate::bounded::PROOFS,
     crate::core::PROOFS,

@@ -1,6 +1,7 @@
 //! The story and conformance tests: the real binary, a real Consul and the embedded one; and the
 //! promises, proved by breaking things.
 
+mod access;
 mod backup;
 mod bounded;
 mod chart;

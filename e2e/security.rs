@@ -7,7 +7,7 @@ mod elsewhere;
 mod names;
 mod planted;
 mod tls;
-mod tls_server;
+pub mod tls_server;
 
 use crate::ledger::Proof;
 

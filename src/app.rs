@@ -5,6 +5,7 @@
 
 pub mod diff;
 mod fill;
+mod login;
 mod restore;
 mod sidecar;
 
@@ -13,9 +14,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::board::{Board, Failure};
-use crate::config::{BackupMode, Config};
+use crate::board::{self, Board, Failure};
+use crate::config::{BackupMode, Config, Token};
 use crate::consul::Client;
+use crate::consul::session::Session;
 use crate::consul::wire::Caps;
 use crate::events;
 use crate::exit::Exit;
@@ -55,6 +57,9 @@ pub struct App {
     sources: Vec<Source>,
     watch_pokes: Vec<Arc<Notify>>,
     heartbeat_pokes: Vec<Arc<Notify>>,
+    /// The token of the login, if there is to be one.
+    session: Arc<Session>,
+    login_poke: Arc<Notify>,
     /// What the backup volume was last found to hold, or will be.
     looking: Mutex<Option<Findings>>,
     started: Moment,
@@ -76,6 +81,8 @@ impl App {
                 source.health_mut(Mechanism::Heartbeat).enabled = config.heartbeat.is_some();
                 source.health_mut(Mechanism::Backup).enabled = config.backup.is_some();
             }
+            let logs_in = matches!(config.token, Token::Login(_));
+            state.login = logs_in.then(board::Login::default);
         });
         let (inbox, metrics) = (Arc::new(Inbox::new(count)), Arc::new(Metrics::default()));
         let sources = (0..count).map(|at| source(&config, at, &board, &inbox, &metrics)).collect();
@@ -88,6 +95,8 @@ impl App {
             sources,
             watch_pokes: pokes(),
             heartbeat_pokes: pokes(),
+            session: Arc::default(),
+            login_poke: Arc::default(),
             looking: Mutex::default(),
             started: sys::now(),
             config,
@@ -99,12 +108,14 @@ impl App {
         let filled = on_runtime(async {
             let mut signals = Signals::catch().map_err(internal)?;
             let publisher = self.start_publisher().map_err(internal)?;
+            let login = self.start_login().map_err(internal)?;
             let filled = tokio::select! {
                 filled = self.fill_and_show() => Some(filled),
                 () = signals.come() => None,
             };
             self.stop();
-            await_end(&[publisher], FAREWELL);
+            let units: Vec<Unit> = std::iter::once(publisher).chain(login).collect();
+            await_end(&units, FAREWELL);
             let Some(filled) = filled else { return Err(stopped()) };
             tokio::select! { () = self.tell_of_init() => {}, () = signals.come() => {} }
             filled
@@ -181,7 +192,7 @@ impl App {
             control: self.config.control.is_some(),
             tells: self.config.hook.is_some(),
             validate: self.config.validate.clone(),
-            pokes: self.watch_pokes.iter().chain(&self.heartbeat_pokes).cloned().collect(),
+            pokes: self.pokes(),
         }
     }
 
@@ -206,9 +217,14 @@ impl App {
         })
     }
 
-    fn client(&self, mechanism: Mechanism) -> Client {
-        let config = &self.config;
-        Client::new(&config.consul, &config.token, mechanism, self.metrics.clone())
+    fn client(&self, name: &'static str) -> Client {
+        let (config, metrics) = (&self.config, self.metrics.clone());
+        Client::new(&config.consul, &config.token, &self.session, name, metrics)
+    }
+
+    /// Every mechanism that may be told to ask Consul at once.
+    fn pokes(&self) -> Vec<Arc<Notify>> {
+        self.watch_pokes.iter().chain(&self.heartbeat_pokes).cloned().collect()
     }
 
     /// Waits for the board; a volume error for which `fatal` holds ends the wait, a lock does not.

@@ -3,7 +3,7 @@
 //! Parts write their own lines and read everybody's. The lock is held for assignments only, never
 //! across a wait or a system call, so that no part can stop another here.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -53,6 +53,8 @@ pub struct State {
     pub hook: HookState,
     /// Waiting for another process to let go of the volume.
     pub waiting_for_lock: bool,
+    /// The login to Consul, where there is one.
+    pub login: Option<Login>,
     /// The parts are told to stop.
     pub closed: bool,
 }
@@ -63,6 +65,17 @@ pub struct HookState {
     /// The generation that it was last told of, by this process.
     pub told: Option<String>,
     /// Why it could not be told of a newer one, while that is so.
+    pub error: Option<Failure>,
+}
+
+/// The login to Consul.
+#[derive(Clone, Debug, Default)]
+pub struct Login {
+    /// There is a token.
+    pub open: bool,
+    /// When it expires, if it does.
+    pub expires: Option<Moment>,
+    /// Why the last login failed, until one works.
     pub error: Option<Failure>,
 }
 
@@ -82,6 +95,8 @@ pub struct Source {
     /// When the answer came with which Consul's index went back. What was asked before is from a
     /// history that Consul has given up.
     pub went_back: Option<Moment>,
+    /// The keys of what was adopted, until its content is known here; `None` where its files do not tell.
+    pub adopted_keys: Option<Arc<[String]>>,
     /// What a refused answer is measured against while nothing is published.
     pub backup_baseline: Option<Baseline>,
     /// Digests, or their first digits, that a person has accepted.
@@ -198,6 +213,7 @@ impl Board {
                 && read.marks().supersedes(&published.marks)
             {
                 published.snapshot = Some(read.snapshot.clone());
+                source.adopted_keys = None;
                 published.index = read.snapshot.index();
                 published.marks = read.marks();
             }
@@ -219,6 +235,7 @@ impl Board {
                 let source = &mut state.sources[i];
                 source.published = Some(content.published(at));
                 source.confirmed = content.confirmation();
+                source.adopted_keys = None;
                 if content.how == Mechanism::Heartbeat {
                     source.heartbeat_confirmed = content.confirmation();
                 }

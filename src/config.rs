@@ -29,7 +29,7 @@ pub use self::{
     check::is_dns_label,
     env::Env,
     problem::{Kind, Origin, Problem, Warning},
-    secret::{BasicAuth, Secret, SecretError, Token},
+    secret::{BasicAuth, Login, Secret, SecretError, Token},
     setting::{Id, Setting, TABLE, Unit, settings_markdown},
     typed::{Effective, Flags, Given, Typed},
 };

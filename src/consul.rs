@@ -8,6 +8,8 @@
 pub mod auth;
 pub mod error;
 pub mod files;
+pub mod login;
+pub mod session;
 pub mod tls;
 pub mod wire;
 
@@ -16,10 +18,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
+use serde_json::json;
 
 use crate::config;
 use crate::metrics::{Id, Metrics};
-use crate::model::confirmation::Mechanism;
 use crate::model::follow::Bell;
 use crate::model::key::Prefix;
 use crate::model::moment::Moment;
@@ -29,6 +31,7 @@ use crate::sys;
 use crate::units::consul_wait;
 
 use error::{Error, Kind};
+use session::Session;
 use wire::{Caps, Decoder, Malformed, Names};
 
 /// How long a name lookup and a TCP handshake may take together.
@@ -46,12 +49,12 @@ const HOLD: Duration = Duration::from_secs(7);
 /// For the network, on top of that.
 const MARGIN: Duration = Duration::from_secs(3);
 
-/// A client for one mechanism.
+/// A client for one mechanism, or for the login.
 pub struct Client {
     settings: config::Consul,
     auth: auth::Auth,
     agent: String,
-    mechanism: Mechanism,
+    name: &'static str,
     metrics: Arc<Metrics>,
     http: Mutex<Http>,
 }
@@ -62,6 +65,8 @@ struct Http {
     /// One by address, with the URL under which it is asked.
     clients: Vec<(reqwest::Client, String)>,
     stamp: Option<tls::Stamp>,
+    /// The files that could not be used and that somebody was told of.
+    refused: Option<tls::Stamp>,
     /// The address that answered last.
     at: usize,
 }
@@ -111,22 +116,28 @@ pub fn blocking_deadline(wait: Duration) -> Duration {
 // === impl Client ===
 
 impl Client {
-    /// A client that calls itself `seedcar/<version> (<mechanism>)`.
+    /// A client that calls itself `seedcar/<version> (<name>)`; `name` is a word from a closed list, that
+    /// of a mechanism or `login`, and the metrics' label.
     pub fn new(
         settings: &config::Consul,
         token: &config::Token,
-        mechanism: Mechanism,
+        session: &Arc<Session>,
+        name: &'static str,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let agent = format!("seedcar/{} ({})", env!("CARGO_PKG_VERSION"), mechanism.word());
-        Self {
+        let agent = format!("seedcar/{} ({name})", env!("CARGO_PKG_VERSION"));
+        let client = Self {
             settings: settings.clone(),
-            auth: auth::Auth::new(token.clone(), settings.auth.clone()),
+            auth: auth::Auth::new(token.clone(), settings.auth.clone(), session.clone()),
             agent,
-            mechanism,
+            name,
             metrics,
             http: Mutex::default(),
-        }
+        };
+        // The certificates that there are now, so that there is something to go on with when half of
+        // them is replaced. What is wrong with them is told when somebody asks.
+        let _ = client.client();
+        client
     }
 
     /// Everything under a prefix (`GET /v1/kv/<prefix>?recurse`).
@@ -155,14 +166,20 @@ impl Client {
     /// Whether the token may read the prefix (`POST /v1/internal/acl/authorize`), as far as Consul
     /// says: tells "denied" from "gone" where a list answers 404 to both.
     pub async fn may_read(&self, prefix: &Prefix) -> Option<bool> {
-        let ask = serde_json::json!([{
-            "Resource": "key", "Access": "read", "Segment": prefix.as_str(),
-        }]);
+        self.may_read_all(&[prefix.as_str()]).await
+    }
+
+    /// The same of several keys: whether it may read each of them.
+    pub async fn may_read_all(&self, keys: &[&str]) -> Option<bool> {
+        let ask = |key: &&str| json!({"Resource": "key", "Access": "read", "Segment": key});
+        let ask: serde_json::Value = keys.iter().map(ask).collect();
         let path = format!("/v1/internal/acl/authorize?{}", self.scope());
         let answer = self.request(&path, Some(ask.to_string()), ANSWER).await.ok()?;
-        let body = body(answer, 64 * 1024).await.ok()?;
-        let said: serde_json::Value = serde_json::from_slice(&body).ok()?;
-        said.get(0)?.get("Allow")?.as_bool()
+        let body = body(answer, 1024 * 1024).await.ok()?;
+        let said: Vec<serde_json::Value> = serde_json::from_slice(&body).ok()?;
+        let allowed = |of: &serde_json::Value| of.get("Allow")?.as_bool();
+        let all: Option<Vec<bool>> = said.iter().map(allowed).collect();
+        all.filter(|all| !all.is_empty()).map(|all| all.into_iter().all(|allowed| allowed))
     }
 
     async fn list_inner(&self, ask: &List<'_>, sent: Moment) -> Result<Listed, Error> {
@@ -192,6 +209,7 @@ impl Client {
             date: head.date,
             mode: ask.mode,
             filtered: head.filtered,
+            hides: false,
         };
         Ok(Listed { reading, size, elapsed })
     }
@@ -217,9 +235,20 @@ impl Client {
         Ok(Rung { bell, sent, date: head.date })
     }
 
-    /// One request: the address that answered last first, the others where it cannot be reached.
+    /// One request by the configured token.
     async fn request(
         &self,
+        path: &str,
+        post: Option<String>,
+        within: Duration,
+    ) -> Result<Response, Error> {
+        self.request_by(&self.auth, path, post, within).await
+    }
+
+    /// One request: the address that answered last first, the others where it cannot be reached.
+    async fn request_by(
+        &self,
+        auth: &auth::Auth,
         path: &str,
         post: Option<String>,
         within: Duration,
@@ -231,14 +260,19 @@ impl Client {
                 None => client.get(format!("{base}{path}")),
                 Some(body) => client.post(format!("{base}{path}")).body(body.clone()),
             };
-            let (request, signature) = self.auth.apply(request)?;
+            let (request, signature) = auth.apply(request).await?;
             let sent = tokio::time::timeout(within, request.send()).await;
             let failure = match sent {
                 Ok(Ok(answer)) => match Error::of_status(answer, &signature).await {
                     Ok(answer) => return Ok(answer),
-                    Err(error) => self.explained(error),
+                    Err(error) => {
+                        if error.kind == Kind::Denied {
+                            auth.denied(&signature);
+                        }
+                        self.explained(error)
+                    }
                 },
-                Ok(Err(error)) => Error::of_transport(error),
+                Ok(Err(error)) => self.explained(Error::of_transport(error)),
                 Err(_) => Error::new(Kind::Timeout, format!("no answer within {within:.0?}")),
             };
             // Only an address that cannot be reached is worth trying the next one at once: it costs
@@ -260,8 +294,7 @@ impl Client {
             let build = |address| tls::build(address, &self.settings.tls, &self.agent, CONNECT);
             let build = |address| Ok((build(address)?, tls::base_url(address, &self.settings.tls)));
             let built = self.settings.addresses.iter().map(build).collect::<Result<_, _>>();
-            http.clients = built.map_err(|text| Error::new(Kind::Tls, text))?;
-            http.stamp = Some(stamp);
+            http.replace(built, stamp).map_err(|text| Error::new(Kind::Tls, text))?;
         }
         Ok(http.clients[http.at % http.clients.len()].clone())
     }
@@ -283,8 +316,12 @@ impl Client {
         set.map(|(name, value)| format!("&{name}={}", encode(value))).collect()
     }
 
-    /// Consul does not say which datacenter it has no path to, and 500 looks like an outage.
+    /// Consul does not say which datacenter it has no path to, and 500 looks like an outage. TLS does
+    /// not say which file it has read.
     fn explained(&self, mut error: Error) -> Error {
+        if error.kind == Kind::Tls {
+            error.text += &tls::hint(&error.text, &self.settings.tls);
+        }
         if let Some(name) = &self.settings.datacenter
             && error.text.contains("No path to datacenter")
         {
@@ -299,7 +336,7 @@ impl Client {
             Ok(false) => "not_found",
             Err(error) => error.kind.outcome(),
         };
-        self.metrics.count(Id::ConsulRequests, &[self.mechanism.word(), word]);
+        self.metrics.count(Id::ConsulRequests, &[self.name, word]);
         let reached = !matches!(outcome, Err(error) if error.kind.is_unreachable());
         self.metrics.set(Id::ConsulReachable, &[], f64::from(u8::from(reached)));
         // A body may be what fails: an address that cuts or spoils all of them is left, too. One that
@@ -309,6 +346,34 @@ impl Client {
         if outcome.is_err_and(leave) {
             self.next_address();
         }
+    }
+}
+
+// === impl Http ===
+
+impl Http {
+    /// Takes what was built from the files. Those that cannot be used, such as a certificate whose key
+    /// is still the old one, leave in use what was built before: it works, and they are looked at again
+    /// at the next request.
+    fn replace(
+        &mut self,
+        built: Result<Vec<(reqwest::Client, String)>, String>,
+        stamp: tls::Stamp,
+    ) -> Result<(), String> {
+        match built {
+            Ok(clients) => (self.clients, self.stamp, self.refused) = (clients, Some(stamp), None),
+            Err(error) if self.clients.is_empty() => return Err(error),
+            Err(error) if self.refused.as_ref() != Some(&stamp) => {
+                tracing::warn!(
+                    event = "certificates_refused",
+                    error,
+                    "the certificate files cannot be used: what was read before stays in use"
+                );
+                self.refused = Some(stamp);
+            }
+            Err(_) => {}
+        }
+        Ok(())
     }
 }
 
@@ -329,12 +394,17 @@ impl Head {
         let index = text(headers, "x-consul-index").and_then(|t| t.parse().ok());
         let index = index
             .ok_or_else(|| Error::new(Kind::Malformed, "no X-Consul-Index in the answer".into()))?;
-        let seconds = |t: SystemTime| t.duration_since(std::time::UNIX_EPOCH).ok();
-        let date = text(headers, DATE.as_str()).and_then(|d| httpdate::parse_http_date(d).ok());
-        let date = date.and_then(seconds).map(|d| d.as_secs() as i64);
         let filtered = text(headers, "x-consul-results-filtered-by-acls") == Some("true");
-        Ok(Self { index, date: date.unwrap_or_else(sys::wall_seconds), filtered })
+        Ok(Self { index, date: date(headers), filtered })
     }
+}
+
+/// Consul's clock, seconds since 1970; ours where the answer does not say.
+fn date(headers: &HeaderMap) -> i64 {
+    let seconds = |t: SystemTime| t.duration_since(std::time::UNIX_EPOCH).ok();
+    let date = text(headers, DATE.as_str()).and_then(|d| httpdate::parse_http_date(d).ok());
+    let date = date.and_then(seconds).map(|d| d.as_secs() as i64);
+    date.unwrap_or_else(sys::wall_seconds)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

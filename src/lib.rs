@@ -24,6 +24,8 @@
 //! * [`app`] alone knows all parts. Each mechanism has a thread and a client of its own; publisher and
 //!   keeper are plain threads, each the only owner of its volume. A thread that panics is started
 //!   again ([`supervise`]).
+//! * Where a login to Consul takes the place of a token, one thread owns it ([`consul::login`]) and all
+//!   clients read its token from one slot ([`consul::session`]).
 //! * Mechanisms never import each other. A module imports only lower layers; a test holds that by
 //!   path (`e2e/layers.rs`).
 //! * [`model`] is pure: no I/O and no clock of its own, so that every decision can be driven by a test.

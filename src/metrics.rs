@@ -85,6 +85,8 @@ table! {
     HookPending "seedcar_hook_pending" Gauge, [], "1 while the hook has not been told of what is published; absent where there is none.";
     ConsulRequests "seedcar_consul_requests_total" Counter, ["mechanism", "outcome"], "Finished requests to Consul.";
     ConsulDuration "seedcar_consul_request_duration_seconds" Histogram(REQUEST), [], "Requests to Consul that do not block, to the last byte.";
+    ConsulLogins "seedcar_consul_logins_total" Counter, ["result"], "Logins to Consul, by how they ended.";
+    ConsulTokenExpiry "seedcar_consul_token_expiry_timestamp_seconds" Gauge, [], "When the token of the login expires; absent where it does not, or there is no login.";
     ConsulReachable "seedcar_consul_reachable" Gauge, [], "1 while the last request to Consul got an HTTP answer below 500.";
     VolumeCapacity "seedcar_volume_capacity_bytes" Gauge, [], "Size of the volume.";
     VolumeAvailable "seedcar_volume_available_bytes" Gauge, [], "Free bytes of the volume.";

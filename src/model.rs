@@ -21,6 +21,7 @@ pub mod output;
 pub mod pace;
 pub mod plan;
 pub mod reading;
+pub mod renewal;
 pub mod selection;
 pub mod snapshot;
 pub mod validation;

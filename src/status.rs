@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::board::{Board, Failure, Source as OnBoard, State};
-use crate::config::Config;
+use crate::config::{Config, Token};
 use crate::metrics::{Id, Metrics};
 use crate::model::confirmation::{Mechanism, Origin};
 use crate::model::guard::Reason;
@@ -48,6 +48,22 @@ pub struct Status {
     pub hook: Option<Hook>,
     /// Another process holds the volume.
     pub waiting_for_lock: bool,
+    /// The login to Consul; absent where a token is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Login>,
+}
+
+/// The login to Consul.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Login {
+    /// The auth method's name.
+    pub method: String,
+    /// There is a token.
+    pub open: bool,
+    /// When it expires, if it does.
+    pub expires: Option<String>,
+    /// Why the last login failed, until one works.
+    pub last_error: Option<Trouble>,
 }
 
 /// The hook.
@@ -210,6 +226,7 @@ impl Reporter {
             frozen: state.frozen.map(str::to_owned),
             hook: self.hook(&state),
             waiting_for_lock: state.waiting_for_lock,
+            login: self.login(&state),
         }
     }
 
@@ -218,6 +235,18 @@ impl Reporter {
         let pending = state.untold.news(&hook.only).is_some();
         let (told, error) = (state.hook.told.clone(), state.hook.error.as_ref().map(trouble));
         Some(Hook { pending, told, error })
+    }
+
+    fn login(&self, state: &State) -> Option<Login> {
+        let (Token::Login(settings), Some(login)) = (&self.config.token, &state.login) else {
+            return None;
+        };
+        Some(Login {
+            method: settings.method.clone(),
+            open: login.open,
+            expires: login.expires.map(wall),
+            last_error: login.error.as_ref().map(trouble),
+        })
     }
 
     /// Whether a complete generation is published.
@@ -287,6 +316,12 @@ impl Reporter {
         for (named, source) in self.config.sources.iter().zip(&state.sources) {
             self.source_gauges(&named.name, source);
             self.source_zeros(&named.name);
+        }
+        if let Some(login) = &state.login {
+            ["ok", "denied"].iter().for_each(|result| m.start(Id::ConsulLogins, &[result]));
+            if let Some(expires) = login.expires {
+                m.set(Id::ConsulTokenExpiry, &[], sys::wall_of(expires));
+            }
         }
         m.start(Id::Repairs, &[]);
         for kind in VolumeError::OF_PUBLISHING {
@@ -394,9 +429,14 @@ fn facts(source: &OnBoard, state: &State) -> Facts {
             .and_then(|p| source.confirmed.filter(|c| c.digest == p.digest))
             .map(|c| c.when),
         held: source.hold.is_some(),
-        mechanism_down: Mechanism::THREE.iter().any(down),
+        // A token that cannot be renewed ends one day.
+        mechanism_down: Mechanism::THREE.iter().any(down) || login_fails(state),
         volume_error: state.volume_error.is_some(),
     }
+}
+
+fn login_fails(state: &State) -> bool {
+    state.login.as_ref().is_some_and(|login| login.error.is_some())
 }
 
 /// What is not as it should be, in one line.
@@ -416,6 +456,9 @@ fn reason(sources: &BTreeMap<String, Source>, state: &State) -> String {
     }
     if let Some(invalid) = &state.invalid {
         reasons.push(format!("the newest content is refused: {}", invalid.text));
+    }
+    if let Some(error) = state.login.as_ref().and_then(|login| login.error.as_ref()) {
+        reasons.push(error.text.clone());
     }
     for (name, source) in sources {
         if source.origin == Origin::Backup {

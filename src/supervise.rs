@@ -91,9 +91,21 @@ pub fn on_runtime<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
     runtime().map(|runtime| run_on(runtime, work))
 }
 
-/// The same until the process is told to stop. Where nothing is left for a runtime, such as a
-/// descriptor, it is tried again: a mechanism that gave up at the start would be missing for ever.
+/// Runs `work` on a runtime of this thread until the process is told to stop.
 pub fn until_drained(drain: &Drain, pulse: &Pulse, work: impl Future<Output = ()>) {
+    to_its_end(drain, pulse, async {
+        tokio::select! {
+            // First: what comes once we stop, such as the end of a token, is no news to any work.
+            biased;
+            () = drain.wait() => {}
+            () = work => {}
+        }
+    });
+}
+
+/// The same for work that looks out for `drain` itself. Where nothing is left for a runtime, such as a
+/// descriptor, it is tried again: a mechanism that gave up at the start would be missing for ever.
+pub fn to_its_end(drain: &Drain, pulse: &Pulse, work: impl Future<Output = ()>) {
     let mut backoff = Backoff::default();
     let runtime = loop {
         match runtime() {
@@ -107,12 +119,7 @@ pub fn until_drained(drain: &Drain, pulse: &Pulse, work: impl Future<Output = ()
             }
         }
     };
-    run_on(runtime, async {
-        tokio::select! {
-            () = work => {}
-            () = drain.wait() => {}
-        }
-    });
+    run_on(runtime, work);
 }
 
 /// A runtime for one thread.

@@ -27,6 +27,10 @@ use crate::sys;
 /// How long a server that is asked for a given index may take to reach it.
 const CATCH_UP: Duration = Duration::from_secs(5);
 
+/// Of so many missing keys Consul is asked whether the token may read them: a policy that hides some
+/// hides them by their names, and hardly by fewer than these.
+const MISSING: usize = 256;
+
 /// What became of an answer at the first look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weighed {
@@ -135,6 +139,7 @@ impl Source {
 
     /// Judges an answer and sends it on its way. Asks Consul again where the guard wants evidence.
     pub async fn offer(&self, client: &Client, reading: &Reading, how: Mechanism) -> Offered {
+        let reading = &Reading { hides: self.hides(client, reading).await, ..reading.clone() };
         match self.weigh(reading, how, sys::now()) {
             Weighed::Settled(offered) => offered,
             Weighed::Doubted(hold) => {
@@ -142,6 +147,31 @@ impl Source {
                 self.settle(reading, hold, evidence.as_ref(), how, sys::now())
             }
         }
+    }
+
+    /// Whether keys are missing because the token does not see them. A narrowed policy leaves them out of
+    /// a list without a word (from Consul 1.11 on with a header), at the same index as ever, and a few
+    /// less are else believed. Where Consul does not answer this, they count as deleted.
+    async fn hides(&self, client: &Client, reading: &Reading) -> bool {
+        let missing = self.missing(&reading.snapshot);
+        let missing: Vec<&str> = missing.iter().map(|key| &**key).collect();
+        // That there are none at all is held in any case.
+        let asked = !missing.is_empty() && reading.snapshot.keys() > 0;
+        asked && client.may_read_all(&missing).await == Some(false)
+    }
+
+    /// The first keys that are published and not in `new`, as far as they are known by name.
+    fn missing(&self, new: &Snapshot) -> Vec<Box<str>> {
+        let (known, adopted) = self.board.read(|state| {
+            let source = &state.sources[self.at];
+            let published = source.published.as_ref().filter(|p| p.digest != new.digest());
+            let keys = published.map(|_| source.adopted_keys.clone());
+            (published.and_then(|p| p.snapshot.clone()), keys.flatten())
+        });
+        let known = known.iter().flat_map(|known| known.entries().iter().map(|e| &*e.key));
+        let adopted = adopted.iter().flat_map(|keys| keys.iter().map(String::as_str));
+        let missing = known.chain(adopted).filter(|key| new.get(key).is_none());
+        missing.take(MISSING).map(Box::from).collect()
     }
 
     /// Judges an answer: settled, or doubted so that Consul is to be asked for evidence.

@@ -128,9 +128,52 @@ fn no_right_and_no_token_is_there_that_was_not_asked_for() {
         let kinds = objects.iter().filter_map(|object| object["kind"].as_str());
         let rights = kinds.filter(|kind| about_rights.contains(kind)).count();
         let yaml = serde_json::to_string(&objects).expect("JSON");
-        assert_eq!((rights > 0, yaml.contains("serviceAccountToken")), (asked, asked), "{name}");
+        // To log in to Consul takes a token and no right.
+        let token = asked || name == "login";
+        assert_eq!((rights > 0, yaml.contains("serviceAccountToken")), (asked, token), "{name}");
         assert!(!yaml.contains("\"automountServiceAccountToken\":true"), "{name}");
     }
+}
+
+#[test]
+fn a_login_is_the_pods_own_with_an_audience_where_one_is_asked_for() {
+    let source = |audience: &str| {
+        let login = json!({"method": "pods", "audience": audience});
+        let consul = json!({"address": "c:8500", "login": login});
+        let seedcar = json!({"prefix": "a", "consul": consul});
+        let values = json!({"image": {"repository": "web"}, "seedcar": seedcar});
+        let objects = documents(&Charts::shared().rendered("web", &values));
+        let workload = objects.iter().find(|o| o["kind"] == "Deployment").expect("a workload");
+        let spec = &workload["spec"]["template"]["spec"];
+        let volumes = spec["volumes"].as_array().expect("volumes");
+        let volume = volumes.iter().find(|v| v["name"] == "seedcar-login").expect("a volume");
+        volume["projected"]["sources"][0]["serviceAccountToken"].clone()
+    };
+    // TokenReview without audiences, as Consul asks for it, knows no other than the API server's.
+    assert!(source("")["audience"].is_null());
+    assert_eq!(source("consul")["audience"], "consul");
+    let workload = &feature("login");
+    let workload = workload.iter().find(|o| o["kind"] == "Deployment").expect("a workload");
+    let spec = &workload["spec"]["template"]["spec"];
+    assert_eq!(spec["serviceAccountName"], "web");
+    assert_eq!(spec["automountServiceAccountToken"], false);
+    for container in spec["initContainers"].as_array().expect("a list") {
+        let env = container["env"].as_array().expect("variables");
+        let value = |name: &str| env.iter().find(|v| v["name"] == name).expect(name).clone();
+        assert_eq!(value("SEEDCAR_LOGIN_METHOD")["value"], "kubernetes");
+        assert_eq!(value("SEEDCAR_LOGIN_META")["value"], "namespace=default");
+        let field = &value("SEEDCAR_POD_NAME")["valueFrom"]["fieldRef"]["fieldPath"];
+        assert_eq!(field, "metadata.name");
+        let file = value("SEEDCAR_LOGIN_TOKEN_FILE")["value"].as_str().expect("a path").to_owned();
+        let mounts = container["volumeMounts"].as_array().expect("mounts");
+        let mount = mounts.iter().find(|m| m["name"] == "seedcar-login").expect("a mount");
+        assert_eq!(file, format!("{}/token", mount["mountPath"].as_str().expect("a path")));
+    }
+    let app = &spec["containers"][0];
+    assert!(
+        !app["volumeMounts"].to_string().contains("seedcar-login"),
+        "the application's is its own"
+    );
 }
 
 #[test]

@@ -31,7 +31,14 @@ const WRONG: &[(&str, &str)] = &[
     ("seedcar.backup.type=secrets,seedcar.resources.limits.memory=124Mi", "but 138Mi are needed"),
     ("seedcar.files={app.json},seedcar.resources.limits.memory=124Mi", "but 160Mi are needed"),
     ("seedcar.files={a.json,b.env}", "is less than 80Mi"),
+    (
+        "seedcar.consul.login.method=k8s,seedcar.consul.tokenSecret.name=t",
+        "a login makes its own token",
+    ),
+    ("seedcar.consul.login.audience=consul", "seedcar.consul.login.method is needed"),
     // The schema's.
+    ("seedcar.consul.login.method=a/b", "method"),
+    ("seedcar.consul.login.methode=a", "methode"),
     ("seedcar.backup.secrets.count=0", "count"),
     ("seedcar.events.enabled=yes", "enabled"),
     ("seedcar.files[0]=app.ini", "files"),

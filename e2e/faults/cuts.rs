@@ -129,7 +129,13 @@ impl Asker {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Self {
             runtime: runtime.expect("a runtime"),
-            client: Client::new(&settings, &Token::None, Mechanism::Watch, metrics),
+            client: Client::new(
+                &settings,
+                &Token::None,
+                &Arc::default(),
+                Mechanism::Watch.word(),
+                metrics,
+            ),
             prefix: Prefix::parse("app", PrefixRules::default()).expect("a prefix"),
         }
     }

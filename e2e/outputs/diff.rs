@@ -46,8 +46,9 @@ fn it_says_what_would_change_and_where_each_file_comes_from_and_no_value() {
     let b = json!({"path": "b", "change": "same", "source": "app", "over": ["base"]});
     assert_eq!(value["files"][1], b);
     assert!(!said.log.contains("S3CRET"));
+    consul.delete("app/x.json");
     let sidecar = pod.run(&[]);
-    sidecar.until_fresh();
+    sidecar.shows("c", "S3CRET");
     assert_eq!(sidecar.status().sources["base"].overridden, 1);
     drop(sidecar);
 

@@ -20,7 +20,7 @@ fn revoked_narrowed_and_rotated() {
         rotated(play);
         revoked(play);
         narrowed(play, NOTHING, Reason::Empty);
-        narrowed(play, LITTLE, Reason::Shrunken);
+        narrowed(play, LITTLE, Reason::Filtered);
     });
 }
 

@@ -79,7 +79,8 @@ fn rule_02_the_same_loss_for_five_minutes_takes_a_consistent_read_to_pass() {
     let policy = Policy { allow_empty: false, max_shrink_percent: 50 };
     let digest = |n: u8| Digest::from_bytes([n; 32]);
     let before = Baseline { digest: digest(1), keys: 20, index: 100 };
-    let seen = |index, mode| Candidate { digest: digest(2), keys: 3, index, mode, filtered: false };
+    let (filtered, hides) = (false, false);
+    let seen = |index, mode| Candidate { digest: digest(2), keys: 3, index, mode, filtered, hides };
     let small = seen(101, Mode::Default);
     let ask = |hold: Option<_>, evidence: Option<&Candidate>, now| {
         judge(&policy, Some(&before), &small, false, hold, evidence, now)

@@ -362,7 +362,15 @@ impl Consul {
                 let (sent, answered) = (request.sent, now);
                 Answer::Full(
                     full,
-                    Box::new(Reading { snapshot, sent, answered, date, mode, filtered }),
+                    Box::new(Reading {
+                        snapshot,
+                        sent,
+                        answered,
+                        date,
+                        mode,
+                        filtered,
+                        hides: false,
+                    }),
                 )
             }
         };

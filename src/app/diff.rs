@@ -71,8 +71,11 @@ pub fn diff(config: Config) -> Result<Diff, Error> {
 
 impl App {
     async fn read_all(&self) -> Result<Vec<Arc<Snapshot>>, Error> {
-        let clients: Vec<_> =
-            self.sources.iter().map(|source| (source, self.client(Mechanism::Seed))).collect();
+        let clients: Vec<_> = self
+            .sources
+            .iter()
+            .map(|source| (source, self.client(Mechanism::Seed.word())))
+            .collect();
         let lists = clients.iter().map(|(source, client)| async {
             let listed = source.list(client, Consistency::Default, None).await?;
             Ok(listed.reading.snapshot)
@@ -84,7 +87,7 @@ impl App {
         let data = self.config.volume.join("live/..data/");
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, data, flags, Mode::empty()).ok();
-        root.and_then(|root| audit::files(root.as_fd()).ok()).unwrap_or_default()
+        root.and_then(|root| audit::contents(root.as_fd()).ok()).unwrap_or_default()
     }
 
     fn compare(&self, plan: &Plan, on_disk: &OnDisk) -> Diff {

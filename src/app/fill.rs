@@ -51,7 +51,7 @@ impl App {
         let backups = self.look_for_backups().map_err(internal)?;
         let one = |source: &Source| Seed {
             source: source.clone(),
-            client: self.client(Mechanism::Seed),
+            client: self.client(Mechanism::Seed.word()),
             started: sys::now(),
             timeout: self.config.seed_timeout,
             backups: backups.clone(),

@@ -61,6 +61,7 @@ impl Bound {
     fn start(self) -> std::io::Result<(Vec<Unit>, Option<files::Watching>)> {
         let app = &self.app;
         let mut units = vec![app.start_publisher()?];
+        units.extend(app.start_login()?);
         if app.config.watch.is_some() {
             units.push(app.start_watch()?);
         }
@@ -76,8 +77,7 @@ impl Bound {
         units.extend(app.start_hook()?);
         units.extend(app.start_control()?);
         units.push(admin);
-        let pokes = app.watch_pokes.iter().chain(&app.heartbeat_pokes).cloned().collect();
-        let files = files::watch(&app.config, pokes);
+        let files = files::watch(&app.config, app.pokes(), app.login_poke.clone());
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(event = "started", address = %self.address, "seedcar {version}");
         Ok((units, files))
@@ -93,7 +93,7 @@ impl App {
                 .iter()
                 .map(|source| Watch {
                     source: source.clone(),
-                    client: app.client(Mechanism::Watch),
+                    client: app.client(Mechanism::Watch.word()),
                     wait,
                     poke: app.watch_pokes[source.at].clone(),
                 })
@@ -114,7 +114,7 @@ impl App {
                 .iter()
                 .map(|source| Heartbeat {
                     source: source.clone(),
-                    client: app.client(Mechanism::Heartbeat),
+                    client: app.client(Mechanism::Heartbeat.word()),
                     interval,
                     watched: app.config.watch.is_some(),
                     poke: app.heartbeat_pokes[source.at].clone(),
@@ -206,7 +206,7 @@ impl App {
         let work = move |pulse: &Pulse| {
             let pokes = app.watch_pokes.iter().chain(&app.heartbeat_pokes).cloned().collect();
             let (board, inbox) = (app.board.clone(), app.inbox.clone());
-            let client = app.client(Mechanism::Watch);
+            let client = app.client("control");
             let control = Control { prefix: prefix.clone(), client, wait, board, inbox, pokes };
             until_drained(&app.drain, pulse, control.run(pulse));
         };

@@ -9,6 +9,7 @@ mod output;
 mod outputs;
 mod read;
 mod sources;
+mod token;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ pub use self::read::is_dns_label;
 use self::read::{at_least, between};
 use super::{
     Backup, BackupMode, Config, Guards, Heartbeat, Log, LogFormat, LogLevel, Outcome, Place, Pod,
-    Scope, Token, Watch,
+    Scope, Watch,
     problem::{Kind, Problem, Warning},
     setting::{Id, Setting, Unit},
     typed::Typed,
@@ -59,11 +60,12 @@ impl Checker<'_> {
     fn config(&mut self) -> Config {
         let volume = self.path(Id::Volume);
         let guards = self.guards();
+        let pod = self.pod_name();
         let config = Config {
             backup: self.backup(&volume),
             volume,
             consul: self.consul(),
-            token: self.token(),
+            token: self.token(pod.as_deref()),
             sources: self.sources(),
             watch: self.watch(),
             heartbeat: self.heartbeat(),
@@ -75,7 +77,7 @@ impl Checker<'_> {
             control: self.optional(Id::Control, read::prefix),
             http: self.read(Id::Http, read::listen),
             http_explicit: self.typed.one(Id::Http).is_some(),
-            events: self.events(),
+            events: self.events(pod),
             log: self.log(),
             termination_log: self.path(Id::TerminationLog),
         };
@@ -133,8 +135,13 @@ impl Checker<'_> {
         }
     }
 
-    fn events(&mut self) -> Option<Pod> {
-        let name = self.optional(Id::PodName, read::object_name);
+    /// The pod's own name, where it was given or there is a pod.
+    fn pod_name(&mut self) -> Option<String> {
+        let given = self.optional(Id::PodName, read::object_name);
+        given.or_else(|| self.in_pod.then(sys::hostname))
+    }
+
+    fn events(&mut self, name: Option<String>) -> Option<Pod> {
         let uid = self.label(Id::PodUid).unwrap_or_default();
         if !self.switch(Id::Events) {
             return None;
@@ -197,16 +204,6 @@ impl Checker<'_> {
                     ("debug", LogLevel::Debug),
                 ],
             ),
-        }
-    }
-
-    /// The file wins over the variable, as with Consul's own clients.
-    fn token(&mut self) -> Token {
-        let secret = self.optional(Id::Token, read::secret);
-        match (self.optional_path(Id::TokenFile), secret) {
-            (Some(file), _) => Token::File(file),
-            (None, Some(secret)) => Token::Env(secret),
-            (None, None) => Token::None,
         }
     }
 

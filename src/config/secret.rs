@@ -1,6 +1,6 @@
 //! Values that must never be shown.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
 /// A token or password. It has no `Display`, and its `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,6 +29,19 @@ pub enum Token {
     Env(Secret),
     /// In a file, to be read again when it changes.
     File(PathBuf),
+    /// Made by logging in to Consul, and by logging in again before it expires.
+    Login(Login),
+}
+
+/// How to log in to Consul.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The auth method's name.
+    pub method: String,
+    /// The file with the JWT that proves who we are, read anew for each login.
+    pub token_file: PathBuf,
+    /// What Consul notes down with the token, so that operators see whose it is.
+    pub meta: BTreeMap<String, String>,
 }
 
 /// User and password for a proxy in front of Consul.
@@ -88,8 +101,12 @@ impl FromStr for BasicAuth {
     }
 }
 
-/// True for the shape of the tokens that Consul makes (a UUID): no file is named so.
+/// True for the shape of the tokens that Consul makes (a UUID) and of a JWT: no file is named so.
 pub(super) fn looks_like_a_token(typed: &str) -> bool {
+    let parts = typed.split('.').count();
+    if typed.starts_with("eyJ") && parts == 3 && !typed.contains('/') {
+        return true;
+    }
     let groups: Vec<usize> = typed.split('-').map(str::len).collect();
     groups == [8, 4, 4, 4, 12] && typed.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }

@@ -28,6 +28,9 @@ pub enum Id {
     Consul,
     Token,
     TokenFile,
+    LoginMethod,
+    LoginTokenFile,
+    LoginMeta,
     Auth,
     Ssl,
     SslVerify,
@@ -108,6 +111,8 @@ pub enum Unit {
     Listen,
     /// A Consul key prefix.
     Prefix,
+    /// `KEY=VALUE`.
+    Pair,
     /// `NAME=PREFIX`.
     Source,
     /// A name.
@@ -169,6 +174,7 @@ impl Unit {
             Self::Address => "ADDR",
             Self::Listen => "ADDR:PORT",
             Self::Prefix => "PREFIX",
+            Self::Pair => "KEY=VALUE",
             Self::Source => "NAME=PREFIX",
             Self::Name => "NAME",
             Self::Word(stand_in, _) => stand_in,
@@ -184,6 +190,7 @@ impl Unit {
             Self::Count | Self::Percent => "write a whole number",
             Self::Address => "write host:port, http://host:port, https://host:port or unix:///path",
             Self::Listen => "write an IP address and a port, as in [::]:4292 or 127.0.0.1:4292",
+            Self::Pair => "write KEY=VALUE, as in team=payments",
             Self::Word(_, words) => return Some(format!("write one of {words}")),
             Self::Dir | Self::File | Self::Prefix | Self::Source | Self::Name => return None,
         };

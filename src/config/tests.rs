@@ -2,6 +2,7 @@
 
 mod layers;
 mod limits;
+mod login;
 mod names;
 mod problems;
 mod reading;

@@ -48,6 +48,9 @@ pub enum Kind {
     TooLarge(usize),
 }
 
+/// What to do about a token that is denied.
+pub(super) const OF_DENIED: &str = "; check the token and its policy";
+
 /// How long and how large Consul's words to an error may be.
 const WORDS: (Duration, usize) = (Duration::from_secs(1), 4096);
 
@@ -73,7 +76,7 @@ impl Error {
         let retry_after = super::retry_after(answer.headers());
         let said = first_words(answer, signature).await;
         let hint = match kind {
-            Kind::Denied => "; check the token and its policy",
+            Kind::Denied => OF_DENIED,
             Kind::Redirected => "; the prefix is not a clean path",
             Kind::BadRequest => "; check prefix, datacenter and namespace",
             _ => "",

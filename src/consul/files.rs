@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
-use super::tls::{Stamp, stat};
+use super::tls::{File, Stamp, stat};
 use crate::config::{Config, Token};
 
 /// Watches as long as it lives.
@@ -18,9 +18,10 @@ pub struct Watching {
     _watcher: RecommendedWatcher,
 }
 
-/// Rings `pokes` whenever one of the files has changed. `None` where there are no files, or where
-/// they cannot be watched: then the next request reads them.
-pub fn watch(config: &Config, pokes: Vec<Arc<Notify>>) -> Option<Watching> {
+/// Rings `pokes` whenever one of the files has changed, and `login` also when the JWT has with which that
+/// is done: a token that was made with the one before is good for longer. `None` where there are no
+/// files, or where they cannot be watched: then the next request reads them.
+pub fn watch(config: &Config, pokes: Vec<Arc<Notify>>, login: Arc<Notify>) -> Option<Watching> {
     let config = config.clone();
     let directories = directories(&config);
     if directories.is_empty() {
@@ -34,13 +35,19 @@ pub fn watch(config: &Config, pokes: Vec<Arc<Notify>>) -> Option<Watching> {
         }
         let now = look(&config);
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-        if *last != now {
-            *last = now;
+        // Whoever does not wait has no need of it: kept for later, it would cut a pause short.
+        if last.login != now.login {
+            login.notify_waiters();
+        }
+        let news = last.asked != now.asked;
+        *last = now;
+        if news {
             tracing::info!(
                 event = "credentials_changed",
                 "a token or certificate file has changed"
             );
             pokes.iter().for_each(|poke| poke.notify_one());
+            login.notify_waiters();
         }
     };
     let watching = notify::recommended_watcher(changed).and_then(|mut watcher| {
@@ -57,14 +64,22 @@ pub fn watch(config: &Config, pokes: Vec<Arc<Notify>>) -> Option<Watching> {
         .ok()
 }
 
-type Look = (Option<(u64, u64, i64, i64)>, Stamp);
+/// What the files look like.
+#[derive(PartialEq)]
+struct Look {
+    /// Those that each question needs.
+    asked: (Option<File>, Stamp),
+    /// The JWT.
+    login: Option<File>,
+}
 
 fn look(config: &Config) -> Look {
-    let token = match &config.token {
-        Token::File(path) => stat(path),
-        Token::None | Token::Env(_) => None,
+    let (token, login) = match &config.token {
+        Token::File(path) => (stat(path), None),
+        Token::Login(login) => (None, stat(&login.token_file)),
+        Token::None | Token::Env(_) => (None, None),
     };
-    (token, Stamp::of(&config.consul))
+    Look { asked: (token, Stamp::of(&config.consul)), login }
 }
 
 /// The directories, not the files: Kubernetes replaces a link beside them.
@@ -72,6 +87,7 @@ fn directories(config: &Config) -> BTreeSet<PathBuf> {
     let tls = &config.consul.tls;
     let token = match &config.token {
         Token::File(path) => Some(path),
+        Token::Login(login) => Some(&login.token_file),
         Token::None | Token::Env(_) => None,
     };
     let client = tls.client.iter().flat_map(|c| [&c.cert, &c.key]);

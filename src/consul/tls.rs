@@ -15,7 +15,10 @@ use crate::config::{self, Address, Scheme, Tls};
 
 /// What the certificate files looked like when they were last read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp(Vec<Option<(u64, u64, i64, i64)>>);
+pub struct Stamp(Vec<Option<File>>);
+
+/// What one looked like: inode, size, and when it was written.
+pub type File = (u64, u64, i64, i64);
 
 /// Looks up the real host when the name to verify is another one.
 struct AnotherName {
@@ -113,6 +116,27 @@ fn tls_config(address: &Address, tls: &Tls) -> Result<ClientConfig, String> {
     }
 }
 
+/// Which file to look at, for what TLS has against a certificate.
+pub fn hint(said: &str, tls: &Tls) -> String {
+    // The alerts about a client's certificate (RFC 8446, section 6.2); Go sends the first for most.
+    let alerts = ["BadCertificate", "Certificate", "UnknownCA", "AccessDenied"];
+    let of_ours = said.contains("fatal alert") && alerts.iter().any(|alert| said.contains(alert));
+    match (&tls.client, &tls.ca_file, &tls.ca_path) {
+        (Some(client), ..) if of_ours => format!(
+            "; Consul refuses the client certificate {}: is it expired, or of an authority that \
+             Consul does not know?",
+            client.cert.display()
+        ),
+        (None, ..) if of_ours => {
+            "; Consul asks for a client certificate: give --client-cert and --client-key".to_owned()
+        }
+        (_, Some(path), _) | (_, None, Some(path)) if said.contains("UnknownIssuer") => {
+            format!("; no authority in {} has signed Consul's certificate", path.display())
+        }
+        _ => String::new(),
+    }
+}
+
 fn roots(tls: &Tls) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     let own = authority_files(tls);
@@ -160,7 +184,7 @@ fn files(tls: &Tls) -> Vec<PathBuf> {
 }
 
 /// Kubernetes swaps a link, so that the file behind the name is another one: its inode tells.
-pub fn stat(path: &Path) -> Option<(u64, u64, i64, i64)> {
+pub fn stat(path: &Path) -> Option<File> {
     let m = fs::metadata(path).ok()?;
     Some((m.ino(), m.size(), m.mtime(), m.mtime_nsec()))
 }

@@ -51,6 +51,8 @@ pub struct Candidate {
     pub mode: Mode,
     /// Consul said that it left keys out.
     pub filtered: bool,
+    /// A published key is missing that the token may not read.
+    pub hides: bool,
 }
 
 /// A refused answer: the old generation stays. Kept on the volume, so that a restart does not
@@ -77,7 +79,7 @@ pub enum Reason {
     Empty,
     /// Too many keys fewer than before.
     Shrunken,
-    /// Keys fewer than before, and Consul said the token does not see all of them.
+    /// Keys are missing, and Consul said the token does not see all of them.
     Filtered,
     /// A stale answer has keys fewer than before: never a reason to delete.
     Stale,
@@ -150,6 +152,7 @@ impl From<&Reading> for Candidate {
             index: reading.snapshot.index(),
             mode: reading.mode,
             filtered: reading.filtered,
+            hides: reading.hides,
         }
     }
 }
@@ -262,7 +265,8 @@ fn objection(
     if lost > 0 && candidate.mode == Mode::Stale {
         return Some(Reason::Stale);
     }
-    if lost > 0 && candidate.filtered {
+    // Before Consul 1.11 nothing tells of it but the question whether the token may read what is missing.
+    if candidate.hides || (lost > 0 && candidate.filtered) {
         return Some(Reason::Filtered);
     }
     let too_many = lost * 100 > before * usize::from(policy.max_shrink_percent);
@@ -304,7 +308,8 @@ mod tests {
     }
 
     fn candidate(keys: usize) -> Candidate {
-        Candidate { digest: digest(2), keys, index: 101, mode: Mode::Default, filtered: false }
+        let (mode, filtered, hides) = (Mode::Default, false, false);
+        Candidate { digest: digest(2), keys, index: 101, mode, filtered, hides }
     }
 
     fn reason(baseline: Option<&Baseline>, candidate: &Candidate) -> Option<Reason> {
@@ -317,6 +322,7 @@ mod tests {
     #[test]
     fn each_objection() {
         let filtered = Candidate { filtered: true, ..candidate(19) };
+        let hides = Candidate { hides: true, ..candidate(20) };
         let stale = Candidate { mode: Mode::Stale, ..candidate(19) };
         let unchanged = Candidate { digest: digest(1), ..candidate(0) };
         for (keys, candidate, expected) in [
@@ -328,6 +334,7 @@ mod tests {
             (9, candidate(1), None),
             (20, filtered, Some(Reason::Filtered)),
             (19, filtered, None),
+            (20, hides, Some(Reason::Filtered)),
             (20, stale, Some(Reason::Stale)),
             (19, stale, None),
             (0, unchanged, None),

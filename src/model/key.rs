@@ -143,8 +143,12 @@ impl Prefix {
 
     /// The part of `key` that is its path below `live/`, safe or not.
     pub fn below<'k>(&self, key: &'k str) -> &'k str {
-        let cut = self.0.rfind('/').map_or(0, |at| at + 1);
-        key.get(cut..).unwrap_or("")
+        key.get(self.above().len()..).unwrap_or("")
+    }
+
+    /// What stands before that in each key: the prefix up to its last `/`.
+    pub fn above(&self) -> &str {
+        &self.0[..self.0.rfind('/').map_or(0, |at| at + 1)]
     }
 
     /// True when `key` lies under this prefix. An answer that holds any other key is not an answer.

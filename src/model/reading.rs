@@ -21,6 +21,8 @@ pub struct Reading {
     pub mode: Mode,
     /// Consul said that it left keys out (`X-Consul-Results-Filtered-By-ACLs`, since 1.11).
     pub filtered: bool,
+    /// A key that is published is missing, and Consul said that the token may not read it.
+    pub hides: bool,
 }
 
 /// The consistency a reading was asked with.

@@ -176,9 +176,9 @@ pub static ALERTS: &[Alert] = &[
         severity: "warning",
         summary: "Consul denies a pod its prefix.",
         description: "Consul answers 403 to {{ $labels.namespace }}/{{ $labels.pod }}.",
-        means: "The token is missing, revoked, expired or has no right to read the prefix.",
+        means: "The token is missing, revoked, expired or has no right to read the prefix; or the login is denied.",
         notices: "Nothing: it reads the last content. It would miss a change.",
-        act: "Give the token `key_prefix` read on the prefix, or put a new one into the Secret: it is read again by itself.",
+        act: "Give the token `key_prefix` read on the prefix, or put a new one into the Secret: it is read again by itself. Where seedcar logs in, its log and status say what the auth method has against it.",
     },
     Alert {
         name: "SeedcarPublishFails",

@@ -29,27 +29,45 @@ pub enum Damage {
 /// Reads the whole generation below `root` and compares it with `expected`.
 pub fn audit(root: BorrowedFd<'_>, expected: &Digest) -> Result<(), Damage> {
     let mut found = TreeDigest::default();
-    walk(root, "", 0, &mut |path, file| match file {
-        Some((hash, mode)) => found.file(path, &hash, mode),
-        None => found.directory(path),
+    walk(root, "", 0, &mut |path, file| {
+        match file {
+            Some((at, name)) => {
+                let (hash, mode) = look_at(at, name)?;
+                found.file(path, &hash, mode);
+            }
+            None => found.directory(path),
+        }
+        Ok(())
     })?;
     if found.finish() == *expected { Ok(()) } else { Err(Damage::Content) }
 }
 
-/// The files of the generation below `root`, with their hashes and modes.
-pub fn files(root: BorrowedFd<'_>) -> Result<BTreeMap<String, ([u8; 32], u32)>, Damage> {
-    let mut files = BTreeMap::new();
-    walk(root, "", 0, &mut |path, file| files.extend(file.map(|file| (path.to_owned(), file))))?;
+/// The paths of all files of the generation below `root`, whatever they hold.
+pub fn files(root: BorrowedFd<'_>) -> Result<Vec<String>, Damage> {
+    let mut files = Vec::new();
+    walk(root, "", 0, &mut |path, file| {
+        files.extend(file.map(|_| path.to_owned()));
+        Ok(())
+    })?;
     Ok(files)
 }
 
-/// Hands over each path below `at`; of a file, its hash and mode.
-fn walk(
-    at: BorrowedFd<'_>,
-    path: &str,
-    depth: usize,
-    found: &mut dyn FnMut(&str, Option<([u8; 32], u32)>),
-) -> Result<(), Damage> {
+/// The same with their hashes and modes.
+pub fn contents(root: BorrowedFd<'_>) -> Result<BTreeMap<String, ([u8; 32], u32)>, Damage> {
+    let mut files = BTreeMap::new();
+    walk(root, "", 0, &mut |path, file| {
+        if let Some((at, name)) = file {
+            files.insert(path.to_owned(), look_at(at, name)?);
+        }
+        Ok(())
+    })?;
+    Ok(files)
+}
+
+/// Told of each path; of a file with where it lies and its name there.
+type Visit<'v> = &'v mut dyn FnMut(&str, Option<(BorrowedFd<'_>, &str)>) -> Result<(), Damage>;
+
+fn walk(at: BorrowedFd<'_>, path: &str, depth: usize, visit: Visit<'_>) -> Result<(), Damage> {
     if depth > DEEPEST {
         return Err(Damage::Content);
     }
@@ -59,11 +77,11 @@ fn walk(
         let child = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
         match kind {
             FileType::RegularFile if child == MANIFEST => {}
-            FileType::RegularFile => found(&child, Some(look_at(at, &name)?)),
+            FileType::RegularFile => visit(&child, Some((at, &name)))?,
             FileType::Directory => {
-                found(&child, None);
+                visit(&child, None)?;
                 let fd = open_directory(at, &name).map_err(|_| Damage::Unreadable)?;
-                walk(fd.as_fd(), &child, depth + 1, found)?;
+                walk(fd.as_fd(), &child, depth + 1, visit)?;
             }
             _ => return Err(Damage::Kind),
         }

@@ -219,7 +219,15 @@ mod tests {
     fn reading(at: Moment) -> Reading {
         let snapshot = Arc::new(Snapshot::empty(41));
         let (sent, answered, date) = (at, at, 1_700_000_000);
-        Reading { snapshot, sent, answered, date, mode: Mode::Default, filtered: false }
+        Reading {
+            snapshot,
+            sent,
+            answered,
+            date,
+            mode: Mode::Default,
+            filtered: false,
+            hides: false,
+        }
     }
 
     /// The heartbeat refuses other content, at `NOW + seconds`.

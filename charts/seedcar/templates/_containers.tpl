@@ -64,6 +64,11 @@ volumeMounts:
     mountPath: /etc/seedcar/token
     readOnly: true
   {{- end }}
+  {{- if $values.consul.login.method }}
+  - name: seedcar-login
+    mountPath: /etc/seedcar/login
+    readOnly: true
+  {{- end }}
   {{- if $values.consul.tls.caSecret }}
   - name: seedcar-ca
     mountPath: /etc/seedcar/ca
@@ -121,6 +126,11 @@ terminationMessagePolicy: FallbackToLogsOnError
 {{- if $values.consul.tokenSecret.name -}}
 {{- $settings = append $settings (list "SEEDCAR_TOKEN_FILE" (printf "/etc/seedcar/token/%s" $values.consul.tokenSecret.key)) -}}
 {{- end -}}
+{{- if $values.consul.login.method -}}
+{{- $settings = append $settings (list "SEEDCAR_LOGIN_METHOD" $values.consul.login.method) -}}
+{{- $settings = append $settings (list "SEEDCAR_LOGIN_TOKEN_FILE" "/etc/seedcar/login/token") -}}
+{{- $settings = append $settings (list "SEEDCAR_LOGIN_META" (printf "namespace=%s" (.root | default .).Release.Namespace)) -}}
+{{- end -}}
 {{- if $values.consul.tls.caSecret -}}
 {{- $settings = append $settings (list "SEEDCAR_CA_FILE" (printf "/etc/seedcar/ca/%s" $values.consul.tls.caKey)) -}}
 {{- end -}}
@@ -158,10 +168,11 @@ terminationMessagePolicy: FallbackToLogsOnError
 {{- if not (kindIs "string" $value) -}}{{- $value = int64 $value | toString -}}{{- end -}}
 {{- if $value -}}{{- $env = append $env (dict "name" (first .) "value" $value) -}}{{- end -}}
 {{- end -}}
-{{- if $values.events.enabled -}}
-{{- range $name, $path := dict "SEEDCAR_POD_NAME" "metadata.name" "SEEDCAR_POD_UID" "metadata.uid" -}}
+{{- $facts := dict -}}
+{{- if or $values.events.enabled $values.consul.login.method -}}{{- $_ := set $facts "SEEDCAR_POD_NAME" "metadata.name" -}}{{- end -}}
+{{- if $values.events.enabled -}}{{- $_ := set $facts "SEEDCAR_POD_UID" "metadata.uid" -}}{{- end -}}
+{{- range $name, $path := $facts -}}
 {{- $env = append $env (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $path))) -}}
-{{- end -}}
 {{- end -}}
 {{- toYaml (concat $env $values.extraEnv) -}}
 {{- end -}}

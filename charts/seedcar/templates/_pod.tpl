@@ -44,6 +44,17 @@
   secret:
     secretName: {{ . }}
 {{- end }}
+{{- if $values.consul.login.method }}
+- name: seedcar-login
+  projected:
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3607
+          {{- with $values.consul.login.audience }}
+          audience: {{ . | quote }}
+          {{- end }}
+{{- end }}
 {{- with $values.consul.tls.caSecret }}
 - name: seedcar-ca
   secret:

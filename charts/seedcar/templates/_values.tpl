@@ -56,6 +56,12 @@ that name then, or with "name" "" the name of the release.
 {{- if and (hasPrefix "https://" .consul.address) (not .consul.tls.caSecret) -}}
 {{- fail "seedcar: seedcar.consul.tls.caSecret is needed for an https address: the image has no authorities of its own" -}}
 {{- end -}}
+{{- if and .consul.login.method .consul.tokenSecret.name -}}
+{{- fail "seedcar: set seedcar.consul.login.method or seedcar.consul.tokenSecret.name, not both: a login makes its own token" -}}
+{{- end -}}
+{{- if and .consul.login.audience (not .consul.login.method) -}}
+{{- fail "seedcar: seedcar.consul.login.method is needed where seedcar.consul.login.audience is set" -}}
+{{- end -}}
 {{- if not (or .watch.enabled .heartbeat.enabled) -}}
 {{- fail "seedcar: seedcar.watch.enabled and seedcar.heartbeat.enabled are both false: nothing would keep the files fresh" -}}
 {{- end -}}
@@ -116,8 +122,8 @@ may be three minors older than the cluster says. */}}
 {{- else if eq $values.mode "native" -}}true{{- end -}}
 {{- end -}}
 
-{{/* True where the Kubernetes API is asked: only then a token is mounted, and in seedcar's containers
-alone. */}}
+{{/* True where the Kubernetes API is asked: only then a token for it is mounted, and in seedcar's
+containers alone. The one to log in to Consul with is another, and asks for no right. */}}
 {{- define "seedcar.api" -}}
 {{- if and .enabled (or (eq .backup.type "secrets") .events.enabled) -}}true{{- end -}}
 {{- end -}}

@@ -3,7 +3,7 @@
 use super::{Id, Setting, Unit};
 
 /// Every setting, in the order of [`Id`].
-pub static TABLE: [Setting; 44] = [
+pub static TABLE: [Setting; 47] = [
     row(Id::Config, "config", Unit::File, "read settings from this YAML file"),
     row(Id::Volume, "volume", Unit::Dir, "memory-backed volume to keep filled")
         .file("volume")
@@ -92,6 +92,26 @@ pub static TABLE: [Setting; 44] = [
     )
     .file("consul.tokenFile")
     .consul("CONSUL_HTTP_TOKEN_FILE"),
+    row(
+        Id::LoginMethod,
+        "login-method",
+        Unit::Name,
+        "Consul auth method (kubernetes or jwt) to log in by, instead of a token",
+    )
+    .file("consul.login.method")
+    .advanced(),
+    row(
+        Id::LoginTokenFile,
+        "login-token-file",
+        Unit::File,
+        "file with the JWT to log in with; in a pod, its service account's",
+    )
+    .file("consul.login.tokenFile")
+    .advanced(),
+    row(Id::LoginMeta, "login-meta", Unit::Pair, "a note that Consul keeps with the token")
+        .repeats()
+        .file("consul.login.meta")
+        .advanced(),
     row(Id::Auth, "auth", Unit::Name, "user:password for a proxy in front of Consul")
         .only_consul("CONSUL_HTTP_AUTH")
         .secret()

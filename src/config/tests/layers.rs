@@ -16,6 +16,7 @@ fn values(row: &Setting) -> [&'static str; 4] {
         (_, Unit::Address) => ["f:1", "e:1", "y:1", "c:1"],
         (_, Unit::Listen) => ["[::]:1", "[::]:2", "[::]:3", "[::]:4"],
         (_, Unit::Prefix) => ["f", "e", "y", "c"],
+        (_, Unit::Pair) => ["k=f", "k=e", "k=y", "k=c"],
         (_, Unit::Source) => ["f=f", "e=e", "y=y", "c=c"],
         (_, Unit::Name) => ["f", "e", "y", "c"],
         (_, Unit::Word("MODE", _)) => ["read", "write", "read", "write"],
@@ -51,10 +52,9 @@ fn in_file(row: &Setting, path: &str, value: &'static str) -> (String, &'static 
         _ if row.repeats => format!("[{value:?}]"),
         _ => format!("{value:?}"),
     };
-    match path.split_once('.') {
-        Some((group, key)) => (format!("{group}: {{{key}: {value_in_file}}}"), value),
-        None => (format!("{path}: {value_in_file}"), value),
-    }
+    let mut keys = path.rsplit('.');
+    let innermost = format!("{}: {value_in_file}", keys.next().expect("a key"));
+    (keys.fold(innermost, |inner, group| format!("{group}: {{{inner}}}")), value)
 }
 
 /// All of `chosen` together, each in its layer.

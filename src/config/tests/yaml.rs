@@ -382,13 +382,15 @@ fn empty_groups_and_an_empty_file_are_nothing() {
     config("", MINIMUM, "watch:\nguards: ~\nvolume:\nconsul: {}");
 }
 
-/// The sample with every commented-out setting switched on: lines with `#` and no single space.
+/// The sample with every commented-out setting switched on: lines with `#` and no single space. A token
+/// file and a login exclude each other; the login is left.
 fn uncommented() -> String {
     let switched = |line: &str| match line.strip_prefix('#') {
         Some(rest) if !rest.starts_with(' ') || rest.starts_with("  ") => rest.to_owned(),
         _ => line.to_owned(),
     };
-    SAMPLE.lines().map(|line| switched(line) + "\n").collect()
+    let together = SAMPLE.lines().filter(|line| !line.starts_with("#  tokenFile:"));
+    together.map(|line| switched(line) + "\n").collect()
 }
 
 #[test]
@@ -405,8 +407,9 @@ fn the_sample_with_everything_on_is_valid_whole_and_at_its_defaults() {
         panic!("{}", lines(problems));
     }
     // Sources and files have a form of their own, and of Secrets the default is none.
-    assert!(SAMPLE.contains("\n#  secrets: []"));
-    let plain = |row: &&Setting| !["source", "file", "backup-secrets"].contains(&row.name);
+    assert!(SAMPLE.contains("\n#  secrets: []") && SAMPLE.contains("\n#  tokenFile: /"));
+    let apart = ["source", "file", "backup-secrets", "token-file"];
+    let plain = |row: &&Setting| !apart.contains(&row.name);
     for row in TABLE.iter().filter(|row| row.file.is_some()).filter(plain) {
         let [line] = &printed(row.name, &outcome)[..] else {
             panic!("{}", row.name);
