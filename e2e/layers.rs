@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 /// The layers, lowest first. A module may import modules of lower layers, and its own children.
 const LAYERS: &[&[&str]] = &[
     &["model"],
-    &["exit", "units", "local", "slot"],
+    &["exit", "units", "signal", "local", "slot"],
     &["sys", "shutdown", "metrics", "monitoring"],
     &["config", "board", "supervise"],
     &["kubernetes"],
     &["cli", "log", "store", "consul", "publisher"],
     &["sync", "status"],
     &["keeper"],
-    &["watch", "heartbeat", "seed", "admin", "events", "demo"],
+    &["watch", "heartbeat", "seed", "admin", "events", "applications", "exec", "demo"],
     &["app"],
     &["cmd"],
     &["main", "lib"],
@@ -29,7 +29,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("axum", &["admin", "demo"]),
     ("hyper", &["admin", "kubernetes"]),
     ("prometheus::", &["metrics"]),
-    ("notify::", &["consul/files"]),
+    // And rustix's inotify.
+    ("notify::", &["consul/files", "exec/events"]),
+    ("glob::", &["cli", "exec"]),
     ("serde_yaml", &["config/file"]),
     ("clap::", &["cli", "main"]),
     ("kube::", &["kubernetes"]),
@@ -53,7 +55,17 @@ fn each_file_imports_only_lower_layers() {
 
 #[test]
 fn mechanisms_never_import_each_other() {
-    let mechanisms = ["watch", "heartbeat", "seed", "keeper", "publisher", "admin", "events"];
+    let mechanisms = [
+        "watch",
+        "heartbeat",
+        "seed",
+        "keeper",
+        "publisher",
+        "admin",
+        "events",
+        "applications",
+        "exec",
+    ];
     let is_free = |module: &str, imported: &str| {
         !mechanisms.contains(&imported)
             || module == imported

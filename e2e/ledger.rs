@@ -48,6 +48,7 @@ const PARTS: &[&[Proof]] = &[
     crate::core::PROOFS,
     crate::faults::PROOFS,
     crate::fuzz::PROOFS,
+    crate::hooks::PROOFS,
     crate::incidents::PROOFS,
     crate::kill::PROOFS,
     crate::outputs::PROOFS,

@@ -10,6 +10,7 @@ mod core;
 mod demo;
 mod faults;
 mod fuzz;
+mod hooks;
 mod incidents;
 mod kill;
 mod layers;

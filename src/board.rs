@@ -3,11 +3,13 @@
 //! Parts write their own lines and read everybody's. The lock is held for assignments only, never
 //! across a wait or a system call, so that no part can stop another here.
 
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::model::application::Report;
 use crate::model::confirmation::{Confirmation, Mechanism, Origin, Published};
 use crate::model::guard::{Baseline, Hold};
 use crate::model::key::Unsafe;
@@ -42,6 +44,8 @@ pub struct State {
     pub volume_error: Option<Failure>,
     /// Waiting for another process to let go of the volume.
     pub waiting_for_lock: bool,
+    /// What `seedcar exec` says of applications, by their names.
+    pub applications: BTreeMap<String, Report>,
     /// The parts are told to stop.
     pub closed: bool,
 }

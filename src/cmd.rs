@@ -4,6 +4,7 @@ pub mod accept;
 pub mod backup;
 pub mod config;
 pub mod demo;
+pub mod exec;
 pub mod export;
 pub mod healthcheck;
 pub mod init;

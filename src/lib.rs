@@ -35,6 +35,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod applications;
 pub mod board;
 pub mod cli;
 pub mod cmd;
@@ -42,6 +43,7 @@ pub mod config;
 pub mod consul;
 pub mod demo;
 pub mod events;
+pub mod exec;
 pub mod exit;
 pub mod heartbeat;
 pub mod keeper;
@@ -54,6 +56,7 @@ pub mod monitoring;
 pub mod publisher;
 pub mod seed;
 pub mod shutdown;
+pub mod signal;
 pub mod slot;
 pub mod status;
 pub mod store;

@@ -3,8 +3,10 @@
 //! Everything here takes what it needs as arguments, the time included, so that a test or a
 //! simulation can drive it. Nothing here may import anything outside `model`.
 
+pub mod application;
 pub mod confirmation;
 pub mod cursor;
+pub mod debounce;
 pub mod follow;
 pub mod format;
 pub mod full_read;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::board::{Board, Failure, Source as OnBoard, State};
 use crate::config::Config;
 use crate::metrics::{Id, Metrics};
+use crate::model::application::{Counts, Report};
 use crate::model::confirmation::{Mechanism, Origin};
 use crate::model::guard::Reason;
 use crate::model::health::{Facts, Health, judge, stale_after};
@@ -39,6 +40,19 @@ pub struct Status {
     pub volume_error: Option<Trouble>,
     /// Another process holds the volume.
     pub waiting_for_lock: bool,
+    /// Applications that `seedcar exec` started, by their names.
+    #[serde(default)]
+    pub exec: BTreeMap<String, Application>,
+}
+
+/// An application that `seedcar exec` started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Application {
+    /// It has not been told of the published generation.
+    pub pending: bool,
+    /// What `seedcar exec` says of it. Nobody has checked that.
+    #[serde(flatten)]
+    pub report: Report,
 }
 
 /// One source.
@@ -184,6 +198,7 @@ impl Reporter {
             sources,
             volume_error: state.volume_error.as_ref().map(trouble),
             waiting_for_lock: state.waiting_for_lock,
+            exec: state.applications.iter().map(|(name, r)| application(name, r, &state)).collect(),
         }
     }
 
@@ -254,12 +269,31 @@ impl Reporter {
             self.source_gauges(&named.name, source);
             self.source_zeros(&named.name);
         }
+        self.exec_series(&state);
         m.start(Id::Repairs, &[]);
         for kind in VolumeError::OF_PUBLISHING {
             m.start(Id::PublishErrors, &[kind]);
         }
         self.process_gauges();
         m.render()
+    }
+
+    /// Their names come from other containers: what is there no longer is forgotten, so that there are
+    /// never more than there are files. A counter goes back when its `seedcar exec` is a new one.
+    fn exec_series(&self, state: &State) {
+        let m = &self.metrics;
+        m.forget(Id::ExecPending);
+        m.forget(Id::ExecActions);
+        for (name, report) in &state.applications {
+            let behind = report.is_behind(state.generation.as_deref());
+            m.set(Id::ExecPending, &[name], flag(behind));
+            let Counts { signalled, restarted, failed, .. } = report.counts;
+            for (result, count) in
+                [("signalled", signalled), ("restarted", restarted), ("error", failed)]
+            {
+                m.add(Id::ExecActions, &[name, result], count as f64);
+            }
+        }
     }
 
     fn source_gauges(&self, name: &str, source: &OnBoard) {
@@ -335,6 +369,11 @@ impl Reporter {
             m.raise(Id::LogMessages, &[level], crate::log::counted(level) as f64);
         }
     }
+}
+
+fn application(name: &str, report: &Report, state: &State) -> (String, Application) {
+    let pending = report.is_behind(state.generation.as_deref());
+    (name.to_owned(), Application { pending, report: report.clone() })
 }
 
 fn is_ready(state: &State) -> bool {

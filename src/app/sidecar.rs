@@ -15,7 +15,7 @@ use crate::shutdown::Signals;
 use crate::status::Reporter;
 use crate::supervise::{Pulse, Unit, on_runtime, until_drained};
 use crate::watch::Watch;
-use crate::{events, keeper};
+use crate::{applications, events, keeper};
 
 /// The sidecar with its address bound, before any thread runs.
 pub struct Bound {
@@ -63,10 +63,12 @@ impl Bound {
         }
         units.push(app.start_seed()?);
         // Liveness looks at the ones so far: not at the keeper, whose volume may hang, not at who
-        // tells Kubernetes, which may too, and not at the one that answers.
+        // tells Kubernetes, which may too, nor at who reads of applications, and not at the one that
+        // answers.
         let admin = app.start_admin(&units, self.port)?;
         units.extend(app.start_keeper()?);
         units.extend(app.start_events()?);
+        units.extend(app.start_applications()?);
         units.push(admin);
         let pokes = app.watch_pokes.iter().chain(&app.heartbeat_pokes).cloned().collect();
         let files = files::watch(&app.config, pokes);
@@ -168,6 +170,15 @@ impl App {
         let app = self.clone();
         let work = move |pulse: &Pulse| events::run(&setup, &app.board, pulse);
         Unit::spawn("events", self.drain.clone(), work).map(Some)
+    }
+
+    fn start_applications(self: &Arc<Self>) -> std::io::Result<Option<Unit>> {
+        let Some(directory) = self.config.exec_dir.clone() else {
+            return Ok(None);
+        };
+        let app = self.clone();
+        let work = move |pulse: &Pulse| applications::run(&directory, &app.board, pulse);
+        Unit::spawn("applications", self.drain.clone(), work).map(Some)
     }
 
     fn start_admin(self: &Arc<Self>, units: &[Unit], port: Port) -> std::io::Result<Unit> {

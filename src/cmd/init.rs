@@ -1,12 +1,16 @@
 //! `seedcar init`: fill the volume once and exit.
 
+use std::path::Path;
+
 use crate::app::App;
 use crate::config::Config;
+use crate::exec::program;
 use crate::exit::Exit;
 use crate::publisher::persist::is_digest_prefix;
 use crate::seed::Filled;
 
-/// Exit 0 means that the volume is filled; nothing else does.
+/// Exit 0 means that the volume is filled, and the program for `seedcar exec` put where it was asked for;
+/// nothing else does.
 pub fn run(config: Config, accept: Option<&str>) -> Exit {
     if let Some(digest) = accept.filter(|digest| !is_digest_prefix(digest)) {
         super::complain(format_args!(
@@ -14,18 +18,31 @@ pub fn run(config: Config, accept: Option<&str>) -> Exit {
         ));
         return Exit::Usage;
     }
-    let termination_log = config.termination_log.clone();
+    let (termination_log, exec_dir) = (config.termination_log.clone(), config.exec_dir.clone());
     let app = App::new(config, accept.map(str::to_ascii_lowercase));
     match app.init() {
         Ok(sources) => {
             for (name, filled) in sources {
                 tracing::info!(event = "seeded", source = name, "{}", sentence(&filled));
             }
-            Exit::Ok
+            exec_dir.map_or(Exit::Ok, |directory| install(&directory, &termination_log))
         }
         Err(unseeded) => {
             super::last_words(&termination_log, &unseeded.text);
             unseeded.exit
+        }
+    }
+}
+
+/// Without the program the application's container could not start: it is told here why.
+fn install(directory: &Path, termination_log: &Path) -> Exit {
+    match program::install(directory) {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            let directory = directory.display();
+            let text = format!("cannot put the program into --exec-dir {directory}: {error}");
+            super::last_words(termination_log, &text);
+            Exit::Volume
         }
     }
 }

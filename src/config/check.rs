@@ -57,7 +57,6 @@ impl Checker<'_> {
         let guards = self.guards();
         let config = Config {
             backup: self.backup(&volume),
-            volume,
             consul: self.consul(),
             token: self.token(),
             sources: self.sources(),
@@ -68,6 +67,8 @@ impl Checker<'_> {
             guards,
             http: self.read(Id::Http, read::listen),
             http_explicit: self.typed.one(Id::Http).is_some(),
+            exec_dir: self.exec_dir(&volume),
+            volume,
             events: self.events(),
             log: self.log(),
             termination_log: self.path(Id::TerminationLog),
@@ -122,6 +123,16 @@ impl Checker<'_> {
         }
         self.speaks_kubernetes(Id::Events);
         Some(Pod { name: name.unwrap_or_else(sys::hostname), uid })
+    }
+
+    /// The volume is mounted read-only by applications, which write there.
+    fn exec_dir(&mut self, volume: &Path) -> Option<PathBuf> {
+        let dir = self.optional_path(Id::ExecDir)?;
+        if dir.starts_with(volume) {
+            let reason = "lies in the volume, which applications cannot write";
+            self.clash(Id::ExecDir, reason, "name a directory of its own");
+        }
+        Some(dir)
     }
 
     fn backup_is_elsewhere(&mut self, dir: &Path, volume: &Path) {

@@ -49,6 +49,7 @@ pub enum Id {
     MaxShrinkPercent,
     AllowEmpty,
     Http,
+    ExecDir,
     Events,
     PodName,
     PodUid,

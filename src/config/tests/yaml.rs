@@ -117,7 +117,7 @@ fn a_file_of_the_wrong_shape_says_where() {
         (
             "1: 2",
             Unknown,
-            "1: is not a key of this file (seedcar.yaml: 1, line 2); here may be backup, consul, events, guards, heartbeat, http, log, outputs, seed, sources, volume, watch",
+            "1: is not a key of this file (seedcar.yaml: 1, line 2); here may be backup, consul, events, exec, guards, heartbeat, http, log, outputs, seed, sources, volume, watch",
         ),
         (
             "outputs: [{tree: {}}, {tree: {}}]",
