@@ -31,7 +31,10 @@ const WRONG: &[(&str, &str)] = &[
     ("seedcar.backup.type=secrets,seedcar.resources.limits.memory=124Mi", "but 138Mi are needed"),
     ("seedcar.files={app.json},seedcar.resources.limits.memory=124Mi", "but 160Mi are needed"),
     ("seedcar.files={a.json,b.env}", "is less than 80Mi"),
+    ("seedcar.exec.enabled=true,seedcar.exec.mountPath=/seedcar/exec", "lies in seedcar.volume"),
     // The schema's.
+    ("seedcar.exec.enabled=yes", "enabled"),
+    ("seedcar.exec.dir=/x", "dir"),
     ("seedcar.backup.secrets.count=0", "count"),
     ("seedcar.events.enabled=yes", "enabled"),
     ("seedcar.files[0]=app.ini", "files"),
