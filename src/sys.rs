@@ -164,8 +164,10 @@ impl SignalQueue {
     /// Returns what was blocked before, too: what an application is to be started with.
     pub fn hold() -> (Self, Mask) {
         let set = held_back();
-        // SAFETY: a set of zeros is one; it and the one above are whole and outlive the call.
+        // SAFETY: a set of zeros is one; it and the one above are whole and outlive the call. Where we
+        // were told to ignore SIGCHLD, children would be gone without a word: wait(2).
         let before = unsafe {
+            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
             let mut before = std::mem::zeroed();
             libc::pthread_sigmask(libc::SIG_BLOCK, &set, &mut before);
             before

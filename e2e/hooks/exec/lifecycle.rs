@@ -85,6 +85,26 @@ fn the_exit_code_is_the_applications_or_says_why_there_is_none() {
     }
 }
 
+#[test]
+fn the_end_is_noticed_by_one_that_was_told_to_ignore_ends() {
+    let volume = Volume::filled();
+    let script = "trap '' CHLD; exec \"$@\"";
+    let mut bash = Command::new("timeout");
+    bash.args([
+        "-s",
+        "KILL",
+        "20",
+        "bash",
+        "-c",
+        script,
+        "bash",
+        env!("CARGO_BIN_EXE_seedcar"),
+        "exec",
+    ]);
+    bash.arg("--volume").arg(volume.path()).args(["--", "sh", "-c", "exit 7"]);
+    assert_eq!(code(bash.output().expect("start bash").status), 7);
+}
+
 /// What is not ours to change: limits, umask, blocked and ignored signals, and variables.
 #[test]
 fn the_application_is_started_as_if_nobody_stood_between() {
