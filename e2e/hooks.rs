@@ -1,5 +1,6 @@
 //! How an application learns of a change.
 
+mod examples;
 mod exec;
 
 use crate::ledger::Proof;
