@@ -114,14 +114,16 @@ impl Content {
         for (name, kind) in entries(&directory)? {
             let child = format!("{path}{}", name.to_string_lossy());
             if kind == FileType::Directory && depth < DEEPEST {
-                let inner = openat(&directory, &name, READ | OFlags::DIRECTORY, Mode::empty())?;
+                let inner = openat(&directory, &name, READ | OFlags::DIRECTORY, Mode::empty());
+                let inner = inner.map_err(|error| at(&child, error.into()))?;
                 self.add_directory(inner, &format!("{child}/"), digest, depth + 1)?;
             } else if kind == FileType::RegularFile && self.counts(&child) {
-                let file = openat(&directory, &name, READ, Mode::empty())?;
+                let file = openat(&directory, &name, READ, Mode::empty());
+                let file = file.map_err(|error| at(&child, error.into()))?;
                 digest.update(child.as_bytes());
                 // A name cannot hold a NUL, and a digest has one length: no two trees give the same bytes.
                 digest.update([0]);
-                digest.update(digest_of(file)?);
+                digest.update(digest_of(file).map_err(|error| at(&child, error))?);
             }
         }
         Ok(())
@@ -131,6 +133,11 @@ impl Content {
         let matches = |pattern: &Pattern| pattern.matches_with(path, MATCHING);
         path.as_bytes() != MANIFEST && (self.is_all() || self.only.iter().any(matches))
     }
+}
+
+/// The same error, and where.
+fn at(path: &str, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{path}: {error}"))
 }
 
 /// Names and types, sorted.
