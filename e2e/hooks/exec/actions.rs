@@ -7,6 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::application::{Application, TALKER, Volume, exec_dir, is_alive};
 use crate::consul::{Consul, Kind};
 use crate::rig::{Pod, SOON};
+use crate::stories::measured;
 use crate::wait::eventually;
 
 #[test]
@@ -164,6 +165,7 @@ fn a_thousand_changes_are_a_few_actions_and_the_last_is_never_missed() {
     let args = ["--on-change", "HUP", "--debounce", "300ms", "--debounce-max", "2s"];
     let app = Application::start(pod.volume(), dir.path(), &args, TALKER);
     app.started(1);
+    let descriptors = app.descriptors();
     let begun = Instant::now();
     for number in 1..=1000 {
         consul.put("app/a", number.to_string());
@@ -174,6 +176,10 @@ fn a_thousand_changes_are_a_few_actions_and_the_last_is_never_missed() {
     app.is_quiet();
     let told = app.said().iter().filter(|line| line.starts_with("SIGHUP")).count();
     assert!(told <= most, "{told} signals");
+    let memory = app.own_memory();
+    measured(&format!("memory of seedcar exec after 1,000 changes: {memory} KiB"));
+    assert!(memory < 4 << 10, "{memory} KiB");
+    assert_eq!(app.descriptors(), descriptors);
 }
 
 #[test]

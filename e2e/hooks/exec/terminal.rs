@@ -81,6 +81,7 @@ fn a_stopped_application_gives_the_shell_back_and_takes_the_terminal_again() {
     std::fs::write(&script, READER).expect("write it");
     let mut typist = Command::new("timeout");
     typist.args(["60", "python3", "-c", JOB, env!("CARGO_BIN_EXE_seedcar"), "exec", "--volume"]);
+    typist.env("LC_ALL", "C");
     typist.arg(volume.path()).args(["--log-level", "error", "--", "sh"]).arg(&script);
     let output = typist.output().expect("start python");
     let said = String::from_utf8_lossy(&output.stdout);
