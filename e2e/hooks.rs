@@ -33,6 +33,18 @@ pub const PROOFS: &[Proof] = &[
         mutants: &["exec-seen-is-told"],
     },
     Proof {
+        promise: "P9",
+        test: "hooks::exec::hung::init_ends_and_says_so",
+        shows: "the disk that the program for an application is put on hangs: exit 73 within the deadline",
+        mutants: &["exec-init-waits-for-a-disk"],
+    },
+    Proof {
+        promise: "P8",
+        test: "hooks::exec::hung::the_sidecar_publishes_answers_and_stops",
+        shows: "the disk on which applications say how they fare hangs, and nothing else",
+        mutants: &[],
+    },
+    Proof {
         promise: "P10",
         test: "hooks::exec::actions::a_thousand_changes_are_a_few_actions_and_the_last_is_never_missed",
         shows: "1,000 changes in a row, and what they cost the application",

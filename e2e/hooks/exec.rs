@@ -2,6 +2,7 @@
 
 mod actions;
 pub mod application;
+mod hung;
 mod lifecycle;
 mod terminal;
 mod user;
