@@ -240,17 +240,24 @@ impl Wrapper {
 
     /// Takes the news of all processes; the exit code if it is time to end.
     fn reap(&mut self) -> Option<u8> {
-        let ours = self.child.as_ref().map(Child::pid);
         while let Some(news) = child::reap() {
             match news {
-                News::Ended(pid, code) if Some(pid) == ours => return self.ended(code),
-                News::Stopped(pid, signal) if Some(pid) == ours && signal.is_of_a_terminal() => {
+                News::Ended(pid, code) if self.is_ours(pid) => {
+                    if let Some(code) = self.ended(code) {
+                        return Some(code);
+                    }
+                }
+                News::Stopped(pid, signal) if self.is_ours(pid) && signal.is_of_a_terminal() => {
                     terminal::stop_as_well(pid);
                 }
                 News::Ended(..) | News::Stopped(..) => {}
             }
         }
         None
+    }
+
+    fn is_ours(&self, pid: i32) -> bool {
+        self.child.as_ref().is_some_and(|child| child.pid() == pid)
     }
 
     /// An application that ends by itself ends us, and Kubernetes starts the container again.

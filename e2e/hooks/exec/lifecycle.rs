@@ -174,6 +174,49 @@ fn as_pid_1_it_reaps_what_lost_its_parent() {
     assert!(output.status.success(), "{output:?}");
 }
 
+/// First with a child that does not end, then alone, to say whether that left a zombie.
+const LEAVES_A_CHILD: &str = r#"
+import os, signal, time
+
+def zombies():
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                if stat.read().rsplit(") ", 1)[1].startswith("Z"):
+                    yield pid
+        except OSError:
+            pass
+
+with open(os.environ["SEEDCAR_DIR"] + "/a") as file:
+    value = file.read()
+if value == "1":
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.write(1, b"begun\n")
+    while True:
+        signal.pause()
+until = time.monotonic() + 10
+while list(zombies()) and time.monotonic() < until:
+    time.sleep(0.01)
+others = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) not in (1, os.getpid())]
+os.write(1, b"left: %d\n" % len(others))
+"#;
+
+#[test]
+fn as_pid_1_a_restart_leaves_nothing_of_the_application_behind() {
+    let (volume, dir) = (Volume::filled(), exec_dir());
+    let args = ["--debounce", "1ms", "--stop-timeout", "1h"];
+    let inner = command(volume.path(), dir.path(), &args, LEAVES_A_CHILD);
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(inner.get_program());
+    unshare.args(inner.get_args()).env("SEEDCAR_DIR", volume.path().join("live"));
+    let mut app = Application::spawn(unshare, dir.path());
+    app.says("begun");
+    volume.publish(2, &[("a", "2")]);
+    app.says("left: 0");
+    assert_eq!(app.ends(), 0);
+}
+
 #[test]
 fn the_kill_of_the_wrapper_ends_the_application_and_the_next_one_starts_with_the_newest() {
     let (volume, dir) = (Volume::filled(), exec_dir());
