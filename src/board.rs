@@ -3,11 +3,13 @@
 //! Parts write their own lines and read everybody's. The lock is held for assignments only, never
 //! across a wait or a system call, so that no part can stop another here.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::model::application::Report;
 use crate::model::changed::Changed;
 use crate::model::confirmation::{Confirmation, Mechanism, Origin, Published};
 use crate::model::guard::{Baseline, Hold, Reason};
@@ -55,6 +57,8 @@ pub struct State {
     pub waiting_for_lock: bool,
     /// The login to Consul, where there is one.
     pub login: Option<Login>,
+    /// What `seedcar exec` says of applications, by their names.
+    pub applications: BTreeMap<String, Report>,
     /// The parts are told to stop.
     pub closed: bool,
 }

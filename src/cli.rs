@@ -8,8 +8,13 @@ mod settings;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::settings::{PlaceSettings, Settings};
+use std::ffi::OsString;
+
+pub use self::settings::{PlaceSettings, Settings, WrapperSettings};
 use crate::config::{Flags, is_dns_label};
+use crate::model::application::is_name;
+use crate::model::selection::Glob;
+use crate::signal::{OnChange, Signal};
 use crate::units::Period;
 
 /// seedcar keeps an application's Consul configuration in memory-backed files
@@ -45,6 +50,8 @@ pub enum Command {
     Healthcheck(Healthcheck),
     /// Wait until the volume is filled
     Wait(Wait),
+    /// Start an application, in its own container, and tell it of changes
+    Exec(Exec),
     /// Let an answer through that a guard holds back
     Accept(Accept),
     /// Show what would change if what Consul holds now were published
@@ -156,6 +163,57 @@ pub struct Wait {
     /// Where things are.
     #[command(flatten)]
     pub settings: PlaceSettings,
+}
+
+/// `seedcar exec`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  seedcar exec --on-change HUP -- nginx -g 'daemon off;'
+  seedcar exec --on-change restart --only 'db/**' --splay 1m -- java -jar app.jar")]
+pub struct Exec {
+    /// On a change: the name or number of a signal, restart, or none [default: restart]
+    #[arg(long, value_name = "ACTION", default_value = "restart", hide_default_value = true)]
+    pub on_change: OnChange,
+    /// Only changes of files whose path matches; * stays within a name, ** does not
+    #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
+    pub only: Vec<Glob>,
+    /// Quiet time after a change before it is acted on [default: 1s]
+    #[arg(long, value_name = "PERIOD", default_value = "1s", hide_default_value = true)]
+    pub debounce: Period,
+    /// The most that changes which follow each other put it off [default: 10s]
+    #[arg(long, value_name = "PERIOD", default_value = "10s", hide_default_value = true)]
+    pub debounce_max: Period,
+    /// Add a random time of at most this, so that a fleet does not act at once [default: 0s]
+    #[arg(long, value_name = "PERIOD", default_value = "0s", hide_default_value = true)]
+    pub splay: Period,
+    /// What asks the application to end before a restart [default: TERM]
+    #[arg(long, value_name = "SIGNAL", default_value = "TERM", hide_default_value = true)]
+    pub stop_signal: Signal,
+    /// How long it may take to end before it is killed [default: 10s]
+    #[arg(long, value_name = "PERIOD", default_value = "10s", hide_default_value = true)]
+    pub stop_timeout: Period,
+    /// How long to wait for the first generation before exit 75 [default: 60s]
+    #[arg(long, value_name = "PERIOD", default_value = "60s", hide_default_value = true)]
+    pub timeout: Period,
+    /// Its name in status and metrics [default: the program's]
+    #[arg(long, value_name = "NAME", value_parser = application_name)]
+    pub name: Option<String>,
+    /// The application and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+    /// Where things are.
+    #[command(flatten)]
+    pub settings: WrapperSettings,
+}
+
+fn application_name(text: &str) -> Result<String, String> {
+    if is_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name has at most 63 letters, digits, '-', '_' and '.', the latter not first"
+            .to_owned())
+    }
 }
 
 /// `seedcar accept`.
@@ -434,6 +492,7 @@ impl Command {
             Self::Accept(accept) => Some(&accept.settings.0),
             Self::Diff(diff) => Some(&diff.settings.0),
             Self::Freeze(freeze) => Some(&freeze.settings.0),
+            Self::Exec(exec) => Some(&exec.settings.0),
             Self::Demo(_) | Self::Manifest(_) | Self::Export(_) | Self::Version => None,
         }
     }

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod config;
 pub mod demo;
 pub mod diff;
+pub mod exec;
 pub mod export;
 pub mod freeze;
 pub mod healthcheck;

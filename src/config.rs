@@ -76,6 +76,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// True when somebody chose that address. Only the default may fall back to IPv4.
     pub http_explicit: bool,
+    /// Where `seedcar exec` is put, and where it says how its application fares; `None` without one.
+    pub exec_dir: Option<PathBuf>,
     /// The pod to make Kubernetes Events about; `None` when they are off.
     pub events: Option<Pod>,
     /// Logs.

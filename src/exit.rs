@@ -29,6 +29,10 @@ pub enum Exit {
     Denied = 77,
     /// The configuration has problems; each was printed.
     Config = 78,
+    /// `exec`: the application is no program. Shells and env(1) use the same number.
+    CannotExecute = 126,
+    /// `exec`: there is no such application. Shells and env(1) use the same number.
+    NoProgram = 127,
 }
 
 /// One line of the table of exit codes.
@@ -45,7 +49,7 @@ pub struct Row {
 }
 
 /// Every exit, in the order of its code.
-pub const ALL: [Row; 10] = [
+pub const ALL: [Row; 12] = [
     row(Exit::Ok, "ok", "done, or stopped as told"),
     row(Exit::Internal, "internal", "a mistake in seedcar itself"),
     row(Exit::Usage, "usage", "the command line makes no sense"),
@@ -60,10 +64,12 @@ pub const ALL: [Row; 10] = [
     row(
         Exit::NotMet,
         "not_met",
-        "what `wait`, `healthcheck` or `status --check` asked for is not so",
+        "what `wait`, `healthcheck`, `status --check` or `exec` asked for is not so",
     ),
     row(Exit::Denied, "denied", "an ACL or a file permission says no"),
     row(Exit::Config, "config", "the configuration has problems, all of them printed"),
+    row(Exit::CannotExecute, "cannot_execute", "`exec`: the application cannot be executed"),
+    row(Exit::NoProgram, "no_program", "`exec`: there is no such application"),
 ];
 
 const fn row(exit: Exit, word: &'static str, meaning: &'static str) -> Row {
@@ -106,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_table_has_every_exit_once_under_its_fixed_code() {
-        assert_eq!(ALL.map(|row| row.code), [0, 1, 2, 65, 69, 70, 73, 75, 77, 78]);
+        assert_eq!(ALL.map(|row| row.code), [0, 1, 2, 65, 69, 70, 73, 75, 77, 78, 126, 127]);
         for row in ALL {
             assert_eq!(row.exit.code(), row.code);
             assert_eq!(row.exit.word(), row.word);

@@ -14,9 +14,11 @@
 //! 4. The publisher writes on the [`board`] what is published and confirmed. [`keeper`] reads it there
 //!    and, when [`model::keeping`] says so, writes a backup ([`store`]); [`status`], [`metrics`] and
 //!    [`admin`] show it; `.seedcar/status.json` tells applications ([`publisher::persist`]).
-//! 5. Some minutes later [`heartbeat`] reads everything with a client of its own, and takes the same
+//! 5. In another container [`exec`] sees the rename and tells the application that it has started; what it
+//!    writes down of that, [`applications`] reads for status and metrics.
+//! 6. Some minutes later [`heartbeat`] reads everything with a client of its own, and takes the same
 //!    way; normally it only confirms. It has the publisher audit the files, too.
-//! 6. Another day Consul is down and the pod is new: [`seed`] asks Consul for its share of the deadline,
+//! 7. Another day Consul is down and the pod is new: [`seed`] asks Consul for its share of the deadline,
 //!    then takes the newest valid backup, through the same slot and the same publisher.
 //!
 //! # What holds it together
@@ -37,6 +39,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod applications;
 pub mod board;
 pub mod cli;
 pub mod cmd;
@@ -45,6 +48,7 @@ pub mod consul;
 pub mod control;
 pub mod demo;
 pub mod events;
+pub mod exec;
 pub mod exit;
 pub mod heartbeat;
 pub mod hook;
@@ -59,6 +63,7 @@ pub mod publisher;
 pub mod request;
 pub mod seed;
 pub mod shutdown;
+pub mod signal;
 pub mod slot;
 pub mod status;
 pub mod store;

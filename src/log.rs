@@ -31,10 +31,21 @@ struct Fields {
     others: Vec<(&'static str, Value)>,
 }
 
-/// Sets the subscriber. Lines go to standard output when `run` serves them to a log collector, and a
-/// second call changes nothing.
+/// Sets the subscriber. Lines go to standard output, where a log collector looks. A second call changes
+/// nothing.
 pub fn install(log: &Log) {
-    let terminal = std::io::stdout().is_terminal();
+    install_on(std::io::stdout, std::io::stdout().is_terminal(), log);
+}
+
+/// The same on standard error, beside an application whose output is its own.
+pub fn install_on_stderr(log: &Log) {
+    install_on(std::io::stderr, std::io::stderr().is_terminal(), log);
+}
+
+fn install_on<W>(to: fn() -> W, terminal: bool, log: &Log)
+where
+    W: std::io::Write + 'static,
+{
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
@@ -46,6 +57,7 @@ pub fn install(log: &Log) {
         // It would complain on standard error, and panic where that is gone as well.
         .log_internal_errors(false)
         .event_format(Lines { json, colour })
+        .with_writer(to)
         .finish();
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

@@ -88,6 +88,8 @@ table! {
     ConsulLogins "seedcar_consul_logins_total" Counter, ["result"], "Logins to Consul, by how they ended.";
     ConsulTokenExpiry "seedcar_consul_token_expiry_timestamp_seconds" Gauge, [], "When the token of the login expires; absent where it does not, or there is no login.";
     ConsulReachable "seedcar_consul_reachable" Gauge, [], "1 while the last request to Consul got an HTTP answer below 500.";
+    ExecPending "seedcar_exec_pending" Gauge, ["application"], "1 while an application of seedcar exec has not been told of the published generation.";
+    ExecActions "seedcar_exec_actions_total" Counter, ["application", "result"], "What seedcar exec did after changes: signalled, restarted, error.";
     VolumeCapacity "seedcar_volume_capacity_bytes" Gauge, [], "Size of the volume.";
     VolumeAvailable "seedcar_volume_available_bytes" Gauge, [], "Free bytes of the volume.";
     ThreadRestarts "seedcar_thread_restarts_total" Counter, ["thread"], "Threads that panicked and were started again.";
@@ -165,6 +167,15 @@ impl Metrics {
         if let Family::Counter(counter) = &self.families[id as usize] {
             let counter = counter.with_label_values(labels);
             counter.inc_by((to - counter.get()).max(0.0));
+        }
+    }
+
+    /// Forgets a metric's series, whose labels come and go.
+    pub fn forget(&self, id: Id) {
+        match &self.families[id as usize] {
+            Family::Counter(counter) => counter.reset(),
+            Family::Gauge(gauge) => gauge.reset(),
+            Family::Histogram(histogram) => histogram.reset(),
         }
     }
 

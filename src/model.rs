@@ -3,9 +3,11 @@
 //! Everything here takes what it needs as arguments, the time included, so that a test or a
 //! simulation can drive it. Nothing here may import anything outside `model`.
 
+pub mod application;
 pub mod changed;
 pub mod confirmation;
 pub mod cursor;
+pub mod debounce;
 pub mod encoding;
 pub mod follow;
 pub mod format;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::board::{Board, Failure, Source as OnBoard, State};
 use crate::config::{Config, Token};
 use crate::metrics::{Id, Metrics};
+use crate::model::application::{Counts, Report};
 use crate::model::confirmation::{Mechanism, Origin};
 use crate::model::guard::Reason;
 use crate::model::health::{Facts, Health, judge, stale_after};
@@ -51,6 +52,9 @@ pub struct Status {
     /// The login to Consul; absent where a token is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,
+    /// Applications that `seedcar exec` started, by their names.
+    #[serde(default)]
+    pub exec: BTreeMap<String, Application>,
 }
 
 /// The login to Consul.
@@ -75,6 +79,16 @@ pub struct Hook {
     pub told: Option<String>,
     /// Why it could not be told of a newer one.
     pub error: Option<Trouble>,
+}
+
+/// An application that `seedcar exec` started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Application {
+    /// It has not been told of the published generation.
+    pub pending: bool,
+    /// What `seedcar exec` says of it. Nobody has checked that.
+    #[serde(flatten)]
+    pub report: Report,
 }
 
 /// One source.
@@ -227,6 +241,7 @@ impl Reporter {
             hook: self.hook(&state),
             waiting_for_lock: state.waiting_for_lock,
             login: self.login(&state),
+            exec: state.applications.iter().map(|(name, r)| application(name, r, &state)).collect(),
         }
     }
 
@@ -323,12 +338,31 @@ impl Reporter {
                 m.set(Id::ConsulTokenExpiry, &[], sys::wall_of(expires));
             }
         }
+        self.exec_series(&state);
         m.start(Id::Repairs, &[]);
         for kind in VolumeError::OF_PUBLISHING {
             m.start(Id::PublishErrors, &[kind]);
         }
         self.process_gauges();
         m.render()
+    }
+
+    /// Their names come from other containers: what is there no longer is forgotten, so that there are
+    /// never more than there are files. A counter goes back when its `seedcar exec` is a new one.
+    fn exec_series(&self, state: &State) {
+        let m = &self.metrics;
+        m.forget(Id::ExecPending);
+        m.forget(Id::ExecActions);
+        for (name, report) in &state.applications {
+            let behind = report.is_behind(state.generation.as_deref());
+            m.set(Id::ExecPending, &[name], flag(behind));
+            let Counts { signalled, restarted, failed, .. } = report.counts;
+            for (result, count) in
+                [("signalled", signalled), ("restarted", restarted), ("error", failed)]
+            {
+                m.add(Id::ExecActions, &[name, result], count as f64);
+            }
+        }
     }
 
     fn source_gauges(&self, name: &str, source: &OnBoard) {
@@ -409,6 +443,11 @@ impl Reporter {
             m.raise(Id::LogMessages, &[level], crate::log::counted(level) as f64);
         }
     }
+}
+
+fn application(name: &str, report: &Report, state: &State) -> (String, Application) {
+    let pending = report.is_behind(state.generation.as_deref());
+    (name.to_owned(), Application { pending, report: report.clone() })
 }
 
 fn is_ready(state: &State) -> bool {

@@ -1,6 +1,9 @@
-//! The operating system: clocks, allocator settings, names. The only file with `unsafe`.
+//! The operating system: clocks, allocator settings, signals, names. The only file with `unsafe`.
 #![allow(unsafe_code)]
 
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -71,15 +74,22 @@ pub fn trim_heap() {
     }
 }
 
-/// No core dump may carry values or the token. The limit alone does not do it: the kernel pays it no
-/// heed where `core_pattern` is a pipe to a program (core(5)). A process that is not dumpable has no
-/// core, and its memory and environment are closed to other processes of the same user, too.
+/// No core dump may carry values or the token. A process that is not dumpable has no core, and its memory
+/// and environment are closed to other processes of the same user, too. A program that it executes is
+/// dumpable again (execve(2)).
 pub fn forbid_core_dumps() {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit};
+    use rustix::process::DumpableBehavior;
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// The same by a limit, for those who look there. Alone it does not do: the kernel pays it no heed where
+/// `core_pattern` is a pipe to a program (core(5)). Programs that we execute inherit it and cannot raise
+/// it again.
+pub fn limit_core_dumps() {
+    use rustix::process::{Resource, Rlimit};
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     // Refused only where the limit is already lower.
     let _ = rustix::process::setrlimit(Resource::Core, none);
-    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// Resident and file-descriptor figures of this process, for `/metrics`.
@@ -114,6 +124,104 @@ impl Process {
             threads: field("Threads:").unwrap_or(0),
         }
     }
+}
+
+/// Signals that a program causes itself. Blocked, they would end it in the same way, only without a word.
+const OWN_FAULTS: [libc::c_int; 7] = [
+    libc::SIGABRT,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGSEGV,
+    libc::SIGSYS,
+    libc::SIGTRAP,
+];
+
+/// What [`SignalQueue`] holds back: everything but faults of our own, and SIGPIPE, which a closed log
+/// would cause.
+fn held_back() -> libc::sigset_t {
+    // SAFETY: the set is filled before it is read; each number is a signal's.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigfillset(&mut set);
+        for signal in OWN_FAULTS.iter().chain(&[libc::SIGPIPE]) {
+            libc::sigdelset(&mut set, *signal);
+        }
+        set
+    }
+}
+
+/// The signals of this process, one by one instead of by their effects. Blocked ones are not lost, and
+/// not even those that we were told to ignore: sigwait(3).
+pub struct SignalQueue(());
+
+/// The signals that a process blocks.
+#[derive(Clone, Copy)]
+pub struct Mask(libc::sigset_t);
+
+impl SignalQueue {
+    /// Holds them back from now on, in this thread and those that it starts: call it before any is.
+    /// Returns what was blocked before, too: what an application is to be started with.
+    pub fn hold() -> (Self, Mask) {
+        let set = held_back();
+        // SAFETY: a set of zeros is one; it and the one above are whole and outlive the call. Where we
+        // were told to ignore SIGCHLD, children would be gone without a word: wait(2).
+        let before = unsafe {
+            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+            let mut before = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_BLOCK, &set, &mut before);
+            before
+        };
+        (Self(()), Mask(before))
+    }
+
+    /// The next one, for as long as that takes.
+    pub fn next(&self) -> i32 {
+        let set = held_back();
+        let mut signal = 0;
+        // SAFETY: both pointers are to values that outlive the call. It fails only for a bad set.
+        unsafe { libc::sigwait(&set, &mut signal) };
+        signal
+    }
+}
+
+/// Sends a signal to a process, or to the group `-pid`.
+///
+/// # Errors
+///
+/// EPERM where the process has another user, ESRCH where it is gone: kill(2).
+pub fn send_signal(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: a system call on two numbers.
+    match unsafe { libc::kill(pid, signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Has the program of `command` lead a process group of its own, block what `mask` does, get `farewell`
+/// should this thread end before it, and hold the terminal on its standard input if `foreground`.
+pub fn lead_a_group(command: &mut Command, mask: Mask, farewell: i32, foreground: bool) {
+    let parent = rustix::process::getpid();
+    let prepare = move || {
+        let signal = rustix::process::Signal::from_named_raw(farewell);
+        rustix::process::set_parent_process_death_signal(signal)?;
+        // It may have ended before the line above, and then nothing would tell.
+        if rustix::process::getppid() != Some(parent) {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        // SAFETY: system calls on numbers and on a set that is whole. SIGTTOU, which a process in the
+        // background causes by this, is among those that are still held back.
+        unsafe {
+            if foreground {
+                libc::tcsetpgrp(libc::STDIN_FILENO, libc::getpid());
+            }
+            libc::pthread_sigmask(libc::SIG_SETMASK, &mask.0, std::ptr::null_mut());
+        }
+        Ok(())
+    };
+    command.process_group(0);
+    // SAFETY: only system calls that are safe between fork and exec, on values made before.
+    unsafe { command.pre_exec(prepare) };
 }
 
 /// Files are made with the modes that the volume contract names, whatever umask we inherit.

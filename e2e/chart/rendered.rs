@@ -119,6 +119,40 @@ fn feature(name: &str) -> Vec<Value> {
 }
 
 #[test]
+fn the_program_is_put_by_init_found_by_the_application_and_read_by_the_sidecar() {
+    let objects = feature("exec");
+    let workload = objects.iter().find(|object| object["kind"] == "Deployment").expect("one");
+    let spec = &workload["spec"]["template"]["spec"];
+    let of = |list: &str, name: &str| {
+        let containers = spec[list].as_array().expect("a list");
+        containers.iter().find(|container| container["name"] == name).cloned().expect(name)
+    };
+    let mount = |container: &Value| {
+        let mounts = container["volumeMounts"].as_array().expect("mounts");
+        mounts.iter().find(|mount| mount["name"] == "seedcar-exec").cloned().expect("the mount")
+    };
+    let env = |container: &Value, name: &str| {
+        let env = container["env"].as_array().expect("env");
+        env.iter().find(|variable| variable["name"] == name).map(|v| v["value"].clone())
+    };
+    let (init, sidecar) = (of("initContainers", "seedcar-init"), of("initContainers", "seedcar"));
+    let app = of("containers", "app");
+    let path = "/seedcar-exec";
+    assert_eq!(mount(&init), json!({"name": "seedcar-exec", "mountPath": path}));
+    assert_eq!(
+        mount(&sidecar),
+        json!({"name": "seedcar-exec", "mountPath": path, "readOnly": true})
+    );
+    assert_eq!(mount(&app), json!({"name": "seedcar-exec", "mountPath": path}));
+    for container in [&init, &sidecar, &app] {
+        assert_eq!(env(container, "SEEDCAR_EXEC_DIR"), Some(json!(path)));
+    }
+    assert_eq!(env(&app, "SEEDCAR_VOLUME"), Some(json!("/seedcar")));
+    let others = feature("minimal");
+    assert!(!serde_json::to_string(&others).expect("JSON").contains("seedcar-exec"));
+}
+
+#[test]
 fn no_right_and_no_token_is_there_that_was_not_asked_for() {
     let about_rights = ["Role", "RoleBinding", "ServiceAccount", "ClusterRole"];
     for values in features() {

@@ -36,7 +36,10 @@ const WRONG: &[(&str, &str)] = &[
         "a login makes its own token",
     ),
     ("seedcar.consul.login.audience=consul", "seedcar.consul.login.method is needed"),
+    ("seedcar.exec.enabled=true,seedcar.exec.mountPath=/seedcar/exec", "lies in seedcar.volume"),
     // The schema's.
+    ("seedcar.exec.enabled=yes", "enabled"),
+    ("seedcar.exec.dir=/x", "dir"),
     ("seedcar.consul.login.method=a/b", "method"),
     ("seedcar.consul.login.methode=a", "methode"),
     ("seedcar.backup.secrets.count=0", "count"),

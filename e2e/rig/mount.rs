@@ -34,7 +34,7 @@ const SILENT: &CStr = c"fd=200,rootmode=40000,user_id=0,group_id=0";
 
 impl Mount {
     /// Has `command` find this at `dir`.
-    pub(super) fn apply(self, command: &mut Command, dir: &Path) {
+    pub fn apply(self, command: &mut Command, dir: &Path) {
         let at = CString::new(dir.as_os_str().as_bytes()).expect("no NUL in a path");
         // SAFETY: system calls only, on memory that was made before the fork.
         unsafe { command.pre_exec(move || self.mount(&at)) };

@@ -18,7 +18,7 @@ use crate::shutdown::Signals;
 use crate::status::Reporter;
 use crate::supervise::{Pulse, Unit, on_runtime, until_drained};
 use crate::watch::Watch;
-use crate::{events, hook, keeper};
+use crate::{applications, events, hook, keeper};
 
 /// How long the fleet's keys are waited for where there is no watch whose wait could be taken.
 const WAIT: Duration = Duration::from_secs(30);
@@ -70,12 +70,14 @@ impl Bound {
         }
         units.push(app.start_seed()?);
         // Liveness looks at the ones so far: not at the keeper, whose volume may hang, not at who
-        // tells Kubernetes, which may too, and not at the one that answers.
+        // tells Kubernetes, which may too, nor at who reads of applications, and not at the one that
+        // answers.
         let admin = app.start_admin(&units, self.port)?;
         units.extend(app.start_keeper()?);
         units.extend(app.start_events()?);
         units.extend(app.start_hook()?);
         units.extend(app.start_control()?);
+        units.extend(app.start_applications()?);
         units.push(admin);
         let files = files::watch(&app.config, app.pokes(), app.login_poke.clone());
         let version = env!("CARGO_PKG_VERSION");
@@ -211,6 +213,15 @@ impl App {
             until_drained(&app.drain, pulse, control.run(pulse));
         };
         Unit::spawn("control", self.drain.clone(), work).map(Some)
+    }
+
+    fn start_applications(self: &Arc<Self>) -> std::io::Result<Option<Unit>> {
+        let Some(directory) = self.config.exec_dir.clone() else {
+            return Ok(None);
+        };
+        let app = self.clone();
+        let work = move |pulse: &Pulse| applications::run(&directory, &app.board, pulse);
+        Unit::spawn("applications", self.drain.clone(), work).map(Some)
     }
 
     fn start_admin(self: &Arc<Self>, units: &[Unit], port: Port) -> std::io::Result<Unit> {

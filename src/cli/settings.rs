@@ -36,26 +36,41 @@ impl FromArgMatches for Settings {
     }
 }
 
-impl Args for PlaceSettings {
-    fn augment_args(command: Command) -> Command {
-        command.args(PLACES.map(|id| arg(id.row())))
-    }
+/// The few that a wrapper of an application has.
+#[derive(Clone, Default)]
+pub struct WrapperSettings(pub Flags);
 
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
+/// The settings of [`WrapperSettings`].
+const OF_A_WRAPPER: [Id; 5] = [Id::Config, Id::Volume, Id::ExecDir, Id::LogFormat, Id::LogLevel];
+
+/// What clap needs of a struct that takes some of the rows.
+macro_rules! some_settings {
+    ($name:ident, $rows:ident) => {
+        impl Args for $name {
+            fn augment_args(command: Command) -> Command {
+                command.args($rows.map(|id| arg(id.row())))
+            }
+
+            fn augment_args_for_update(command: Command) -> Command {
+                Self::augment_args(command)
+            }
+        }
+
+        impl FromArgMatches for $name {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+                Ok(Self(given(matches)))
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+                self.0 = given(matches);
+                Ok(())
+            }
+        }
+    };
 }
 
-impl FromArgMatches for PlaceSettings {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        Ok(Self(given(matches)))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        self.0 = given(matches);
-        Ok(())
-    }
-}
+some_settings!(PlaceSettings, PLACES);
+some_settings!(WrapperSettings, OF_A_WRAPPER);
 
 /// A setting as a flag. It is global, so that it may follow the action in `backup ls --backup DIR`,
 /// and it has no default for clap to fill in: only what was typed may win over other layers.

@@ -75,6 +75,9 @@ fn help_is_one_line_a_flag_with_its_default() {
 fn each_command_line_of_the_fixed_spellings_parses() {
     for line in [
         "export rules",
+        "exec -- app --flag",
+        "exec --on-change SIGHUP --only db/** --only *.json --exec-dir /x --volume /v -- app -- x",
+        "exec --on-change restart --stop-signal 2 --stop-timeout 5s --splay 1m --name web -- app",
         "manifest pod --name web --app-image web:1 --prefix apps/web --consul c:8500 --image seedcar:1",
         "init --accept 3f9c --volume /v --backup /b --prefix a",
         "init --source a=b --source c=d --exact-prefix --allow-root-prefix",
@@ -142,5 +145,21 @@ fn settings_arrive_wherever_they_stand() {
         "status --volume /v",
     ] {
         assert_eq!(volume(line).to_str(), Some("/v"), "{line}");
+    }
+}
+
+#[test]
+fn what_exec_cannot_do_is_refused() {
+    for line in [
+        "exec app",
+        "exec --",
+        "exec --on-change STOP -- app",
+        "exec --on-change reload -- app",
+        "exec --only [ -- app",
+        "exec --debounce 5 -- app",
+        "exec --name a/b -- app",
+        "exec --consul c:8500 -- app",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
     }
 }

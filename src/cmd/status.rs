@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use crate::cli::Form;
 use crate::exit::Exit;
 use crate::local;
+use crate::model::application::Counts;
 use crate::model::health::Health;
-use crate::status::{Source, Status};
+use crate::status::{Application, Source, Status};
 
 /// Prints the running seedcar's status. With `check`, exit 75 unless everything is fresh.
 pub fn run(url: &str, output: Form, check: bool, out: &mut impl Write) -> Exit {
@@ -50,7 +51,26 @@ fn table(status: &Status, out: &mut impl Write) -> io::Result<()> {
     for (name, source) in &status.sources {
         source_lines(name, source, out)?;
     }
+    for (name, application) in &status.exec {
+        application_lines(name, application, out)?;
+    }
     Ok(())
+}
+
+fn application_lines(
+    name: &str,
+    application: &Application,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let report = &application.report;
+    let told = if application.pending { "BEHIND" } else { "up to date" };
+    let Counts { started, signalled, restarted, failed } = report.counts;
+    writeln!(out, "\napplication {name} (on a change: {})", report.on_change)?;
+    writeln!(out, "  told of    {} ({told})", report.told.as_deref().unwrap_or("nothing"))?;
+    writeln!(
+        out,
+        "  so far     {started} started, {signalled} signals, {restarted} restarts, {failed} failed"
+    )
 }
 
 fn source_lines(name: &str, source: &Source, out: &mut impl Write) -> io::Result<()> {

@@ -63,7 +63,6 @@ impl Checker<'_> {
         let pod = self.pod_name();
         let config = Config {
             backup: self.backup(&volume),
-            volume,
             consul: self.consul(),
             token: self.token(pod.as_deref()),
             sources: self.sources(),
@@ -77,6 +76,8 @@ impl Checker<'_> {
             control: self.optional(Id::Control, read::prefix),
             http: self.read(Id::Http, read::listen),
             http_explicit: self.typed.one(Id::Http).is_some(),
+            exec_dir: self.exec_dir(&volume),
+            volume,
             events: self.events(pod),
             log: self.log(),
             termination_log: self.path(Id::TerminationLog),
@@ -148,6 +149,16 @@ impl Checker<'_> {
         }
         self.speaks_kubernetes(Id::Events);
         Some(Pod { name: name.unwrap_or_else(sys::hostname), uid })
+    }
+
+    /// The volume is mounted read-only by applications, which write there.
+    fn exec_dir(&mut self, volume: &Path) -> Option<PathBuf> {
+        let dir = self.optional_path(Id::ExecDir)?;
+        if dir.starts_with(volume) {
+            let reason = "lies in the volume, which applications cannot write";
+            self.clash(Id::ExecDir, reason, "name a directory of its own");
+        }
+        Some(dir)
     }
 
     fn backup_is_elsewhere(&mut self, dir: &Path, volume: &Path) {

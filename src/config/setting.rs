@@ -53,6 +53,7 @@ pub enum Id {
     AllowEmpty,
     Control,
     Http,
+    ExecDir,
     Events,
     PodName,
     PodUid,

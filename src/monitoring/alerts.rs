@@ -203,6 +203,17 @@ pub static ALERTS: &[Alert] = &[
         act: "Raise `volume.sizeLimit` (and with it the memory limit).",
     },
     Alert {
+        name: "SeedcarApplicationBehind",
+        expr: "seedcar_exec_pending == 1",
+        wait: "15m",
+        severity: "warning",
+        summary: "An application has not been told of the newest configuration.",
+        description: "{{ $labels.application }} in {{ $labels.namespace }}/{{ $labels.pod }} has not been told of the published configuration.",
+        means: "`seedcar exec` cannot signal or restart it, waits until it handles the signal, or does not run.",
+        notices: "It goes on with the configuration that it was started with or told of last.",
+        act: "See `exec` in the sidecar's `/status` and the log of the application's container: `application_not_ready` says that it does not handle the signal (a shell must `exec` it), `signal_failed` that it has become another user.",
+    },
+    Alert {
         name: "SeedcarRestarting",
         expr: "changes(process_start_time_seconds[1h]) > @restarts@\n  and on (cluster, namespace, job, instance)\nseedcar_build_info",
         wait: "0m",

@@ -3,7 +3,8 @@
 {{- $values := include "seedcar.values" . | fromYaml -}}
 {{- if $values.enabled -}}
 - name: seedcar-init
-  {{- include "seedcar.container" . | nindent 2 }}
+  {{- $root := .root | default . }}
+  {{- include "seedcar.container" (dict "root" $root "values" .values "name" .name "init" true) | nindent 2 }}
   args: [init]
 {{- if include "seedcar.native" . }}
 - name: seedcar
@@ -51,6 +52,13 @@ volumeMounts:
   - name: seedcar-backup
     mountPath: /backup
     {{- if eq $values.backup.mode "read" }}
+    readOnly: true
+    {{- end }}
+  {{- end }}
+  {{- if $values.exec.enabled }}
+  - name: seedcar-exec
+    mountPath: /seedcar-exec
+    {{- if not .init }}
     readOnly: true
     {{- end }}
   {{- end }}
@@ -157,6 +165,7 @@ terminationMessagePolicy: FallbackToLogsOnError
 {{- if eq $values.backup.type "secrets" -}}
 {{- $settings = append $settings (list "SEEDCAR_BACKUP_SECRETS" (include "seedcar.secrets" . | fromYamlArray | join ",")) -}}
 {{- end -}}
+{{- $settings = append $settings (list "SEEDCAR_EXEC_DIR" (ternary "/seedcar-exec" "" $values.exec.enabled)) -}}
 {{- $settings = append $settings (list "SEEDCAR_EVENTS" (ternary "true" "" $values.events.enabled)) -}}
 {{- if ne (int64 $values.http.port) 4292 -}}
 {{- $settings = append $settings (list "SEEDCAR_HTTP" (printf "[::]:%d" (int64 $values.http.port))) -}}

@@ -21,6 +21,11 @@
       spec:
         {{- include "seedcar.claim" $values | nindent 8 }}
 {{- end }}
+{{- if $values.exec.enabled }}
+- name: seedcar-exec
+  emptyDir:
+    sizeLimit: 64Mi
+{{- end }}
 {{- if include "seedcar.api" $values }}
 - name: seedcar-kubernetes
   projected:
@@ -97,15 +102,25 @@ mounted before seedcar made it is root's, and seedcar can never publish there. *
 - name: seedcar
   mountPath: {{ $values.volume.mountPath }}
   readOnly: true
+{{- if $values.exec.enabled }}
+- name: seedcar-exec
+  mountPath: {{ $values.exec.mountPath }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
-{{/* Items for `env` of the application's container: where its configuration is. */}}
+{{/* Items for `env` of the application's container: where its configuration is, also for `seedcar exec`. */}}
 {{- define "seedcar.env" -}}
 {{- $values := include "seedcar.values" . | fromYaml -}}
 {{- if $values.enabled -}}
 - name: SEEDCAR_DIR
   value: {{ printf "%s/live" (trimSuffix "/" $values.volume.mountPath) }}
+{{- if $values.exec.enabled }}
+- name: SEEDCAR_VOLUME
+  value: {{ $values.volume.mountPath }}
+- name: SEEDCAR_EXEC_DIR
+  value: {{ $values.exec.mountPath }}
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -71,6 +71,9 @@ that name then, or with "name" "" the name of the release.
 {{- if and .backup.existingClaim (ne .backup.type "existingClaim") -}}
 {{- fail (printf "seedcar: seedcar.backup.existingClaim is set, but seedcar.backup.type is %s" .backup.type) -}}
 {{- end -}}
+{{- if and .exec.enabled (hasPrefix (printf "%s/" (trimSuffix "/" .volume.mountPath)) (printf "%s/" .exec.mountPath)) -}}
+{{- fail (printf "seedcar: seedcar.exec.mountPath (%s) lies in seedcar.volume.mountPath (%s), which the application cannot write; name a path of its own" .exec.mountPath .volume.mountPath) -}}
+{{- end -}}
 {{- $payload := include "seedcar.mebibytes" .guards.maxBytes | int64 -}}
 {{- $room := mul $payload (add1 (mul 2 (len .files))) -}}
 {{- if lt (include "seedcar.mebibytes" .volume.sizeLimit | int64) $room -}}

@@ -3,7 +3,7 @@
 use super::{Id, Setting, Unit};
 
 /// Every setting, in the order of [`Id`].
-pub static TABLE: [Setting; 47] = [
+pub static TABLE: [Setting; 48] = [
     row(Id::Config, "config", Unit::File, "read settings from this YAML file"),
     row(Id::Volume, "volume", Unit::Dir, "memory-backed volume to keep filled")
         .file("volume")
@@ -204,6 +204,14 @@ pub static TABLE: [Setting; 47] = [
     row(Id::Http, "http", Unit::Listen, "where health, status and metrics are served")
         .file("http")
         .or("[::]:4292"),
+    row(
+        Id::ExecDir,
+        "exec-dir",
+        Unit::Dir,
+        "directory shared with an application that `seedcar exec` starts",
+    )
+    .file("exec.dir")
+    .advanced(),
     switch(Id::Events, "events", "tell Kubernetes of holds, backups used and recovery, as Events")
         .file("events")
         .advanced(),
