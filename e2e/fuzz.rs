@@ -32,6 +32,12 @@ pub const PROOFS: &[Proof] = &[
         mutants: &["config-line-breaks-shown"],
     },
     Proof {
+        promise: "P9",
+        test: "fuzz::properties::moving_over",
+        shows: "any configuration of consul-template: soon a sound one of ours, or a line that says where",
+        mutants: &["convert-line-breaks-shown"],
+    },
+    Proof {
         promise: "P10",
         test: "fuzz::properties::requests",
         shows: "any bytes on the admin port: HTTP or the end, no secret, the next probe is answered",

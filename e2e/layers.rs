@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["config", "board", "supervise"],
     &["kubernetes", "request"],
     &["validate"],
-    &["cli", "log", "store", "consul", "publisher"],
+    &["cli", "log", "store", "consul", "publisher", "moving"],
     &["sync", "status"],
     &["keeper"],
     &[

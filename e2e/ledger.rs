@@ -46,6 +46,7 @@ const PARTS: &[&[Proof]] = &[
     crate::access::PROOFS,
     crate::backup::PROOFS,
     crate::bounded::PROOFS,
+    crate::convert::PROOFS,
     crate::core::PROOFS,
     crate::faults::PROOFS,
     crate::fuzz::PROOFS,

@@ -7,6 +7,7 @@ mod bounded;
 mod chart;
 mod conformance;
 mod consul;
+mod convert;
 mod core;
 mod demo;
 mod faults;

@@ -330,7 +330,8 @@ pub enum BackupAction {
 Examples:
   seedcar config sample > seedcar.yaml
   seedcar config check --config seedcar.yaml
-  seedcar config print --config seedcar.yaml -o json")]
+  seedcar config print --config seedcar.yaml -o json
+  seedcar config from-consul-template consul-template.hcl > seedcar.yaml")]
 pub struct ConfigArgs {
     /// What to do with the configuration.
     #[command(subcommand)]
@@ -357,6 +358,30 @@ pub enum ConfigAction {
     },
     /// Print a commented configuration file
     Sample,
+    /// Turn a configuration of consul-template into one of seedcar; exit 75 if something is lost
+    FromConsulTemplate(FromConsulTemplate),
+}
+
+/// `seedcar config from-consul-template`.
+#[derive(Args)]
+#[command(after_help = "\
+What is different, or not carried over, is on standard error: FILE:LINE, how much it matters, what and why.
+  not needed   left out; seedcar does it by itself
+  look         carried over; in some cases the result is another
+  differs      carried over, with another result
+  by hand      not carried over
+Exit 0 if there is nothing that differs and nothing by hand, 75 if there is, 78 if a file cannot be read.
+
+Examples:
+  seedcar config from-consul-template consul-template.hcl > seedcar.yaml
+  seedcar config from-consul-template --template app.ctmpl:/etc/app.env > seedcar.yaml")]
+pub struct FromConsulTemplate {
+    /// Configuration files of consul-template (HCL or JSON), or templates (.ctmpl, .tpl, .tmpl)
+    #[arg(value_name = "FILE", required_unless_present = "template")]
+    pub files: Vec<String>,
+    /// A template, as consul-template's own flag takes it
+    #[arg(id = "template", long = "template", value_name = "SOURCE:DESTINATION[:COMMAND]")]
+    pub templates: Vec<String>,
 }
 
 /// `seedcar manifest`.

@@ -23,7 +23,8 @@ pub enum Exit {
     Panic = 70,
     /// The volume cannot be written, or is full.
     Volume = 73,
-    /// What `wait`, `healthcheck` or `status --check` asked for is not so.
+    /// What `wait`, `healthcheck` or `status --check` asked for is not so. Of
+    /// `config from-consul-template`: not all was carried over.
     NotMet = 75,
     /// An ACL or a file permission says no.
     Denied = 77,
@@ -64,7 +65,7 @@ pub const ALL: [Row; 12] = [
     row(
         Exit::NotMet,
         "not_met",
-        "what `wait`, `healthcheck`, `status --check` or `exec` asked for is not so",
+        "what `wait`, `healthcheck`, `status --check` or `exec` asked for is not so, or not all was carried over",
     ),
     row(Exit::Denied, "denied", "an ACL or a file permission says no"),
     row(Exit::Config, "config", "the configuration has problems, all of them printed"),

@@ -59,6 +59,7 @@ pub mod log;
 pub mod metrics;
 pub mod model;
 pub mod monitoring;
+pub mod moving;
 pub mod publisher;
 pub mod request;
 pub mod seed;

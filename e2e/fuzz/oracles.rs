@@ -9,6 +9,8 @@ pub mod admin;
 pub mod backup;
 #[path = "oracles/config.rs"]
 pub mod config;
+#[path = "oracles/convert.rs"]
+pub mod convert;
 #[path = "oracles/keys.rs"]
 pub mod keys;
 #[path = "oracles/wire.rs"]
@@ -18,10 +20,11 @@ pub mod wire;
 pub type Oracle = fn(&[u8]);
 
 /// All of them, by the names of their targets and corpora.
-pub const ALL: [(&str, Oracle); 5] = [
+pub const ALL: [(&str, Oracle); 6] = [
     ("admin", admin::check),
     ("backup", backup::check),
     ("config", config::check),
+    ("convert", convert::check),
     ("keys", keys::check),
     ("wire", wire::check),
 ];

@@ -187,6 +187,85 @@ fn configurations() {
 }
 
 #[test]
+fn moving_over() {
+    let path = prop_oneof![
+        4 => vec("[ab]{1,2}", 1..4).prop_map(|parts| parts.join("/")),
+        1 => select(vec!["", "/", "a//b", "a/..b", "..", "a@dc", "a?ns=x", "a/*[x]?", "é/a\\b", "a/", "a/path"])
+            .prop_map(str::to_owned),
+        1 => "[ -~\u{80}-\u{2030}]{0,5}",
+    ];
+    let action = (select(ACTIONS.to_vec()), path.clone(), path.clone())
+        .prop_map(|(action, one, two)| action.replace("PATH", &one).replace("OTHER", &two));
+    let text = select(vec![
+        "",
+        "\n",
+        "A=",
+        "\nA_B=",
+        "a: ",
+        "{\"a\": \"",
+        "\"}",
+        "export ",
+        "# x\n",
+        "---\n",
+        "x",
+    ]);
+    let template = vec(prop_oneof![3 => action, 1 => text.prop_map(str::to_owned)], 0..4)
+        .prop_map(|parts| parts.concat());
+    let name = select(vec![
+        "a.env",
+        "b/a.env",
+        "a.json",
+        "a.yaml",
+        "c.properties",
+        "..",
+        "",
+        "d.sh",
+        "x\ny",
+        "..data",
+    ]);
+    let setting = select(SETTINGS.to_vec()).prop_map(str::to_owned);
+    let block = (template, name, setting).prop_map(|(template, name, setting)| {
+        let name = serde_json::Value::from(name);
+        format!("{setting}\ntemplate {{\n destination = {name}\n contents = <<EOF\n{template}\nEOF\n}}\n")
+    });
+    let made = vec(block, 0..4).prop_map(|blocks| blocks.concat().into_bytes());
+    let any =
+        prop_oneof![4 => made.clone(), 2 => spoilt(made), 2 => spoilt(select(corpus("convert")))];
+    hold("fuzz::properties::moving_over", oracles::convert::check, 3000, any);
+}
+
+/// What stands in templates. A shape may come of several.
+const ACTIONS: &[&str] = &[
+    "{{ key \"PATH\" }}",
+    "{{key `PATH`}}",
+    "{{ keyOrDefault \"PATH\" \"OTHER\" }}",
+    "{{ range ls \"PATH\" }}{{ .Key }}={{ .Value }}\n{{ end }}",
+    "{{ range tree \"PATH\" }}{{ .Key | replaceAll \"/\" \"_\" | toUpper }}={{ .Value }}\n{{ end }}",
+    "{{ range tree \"PATH\" }}{{ .Key | replaceAll \"/\" \"OTHER\" }}={{ .Value }}\n{{ end }}",
+    "{{ range tree \"PATH\" }}{{ .Key }}: {{ .Value }}\n{{ end }}",
+    "{ {{ range $i, $p := ls \"PATH\" }}{{ if $i }},{{ end }}\"{{ $p.Key }}\": \"{{ $p.Value }}\"{{ end }} }",
+    "{{ tree \"PATH\" | explode | toJSON }}",
+    "{{ ls \"PATH\" | explode | toYAML }}",
+    "{{ range tree \"PATH\" }}{{ .Value | writeToFile (printf \"OTHER/%s\" .Key) \"\" \"\" \"0640\" }}{{ end }}",
+    "{{ if keyExists \"PATH\" }}x{{ end }}",
+    "{{ with secret \"PATH\" }}{{ .Data.x }}{{ end }}",
+];
+
+/// What stands beside templates.
+const SETTINGS: &[&str] = &[
+    "",
+    "consul { address = \"a:1\" token = \"c4n4ry-s3cr3t\" }",
+    "consul { address = \"https://u:c4n4ry-s3cr3t@a\" ssl { cert = \"/c\" key = \"/k\" } }",
+    "consul { token_file = \"c4n4ry-s3cr3t\" namespace = \"é\" ssl { enabled = true server_name = \"a b\" } }",
+    "consul = \"unix:///s\"",
+    "log_level = \"trace\"",
+    "exec { command = [\"a b\", \"\\u001b[1m\"] reload_signal = \"SIGHUP\" splay = \"1s\\n\" }",
+    "default_delimiters { left = \"\" right = \"{\" }",
+    "template { contents = \"x\" perms = 0 }",
+    "template = [\"a:b:c\"]",
+];
+
+#[test]
 fn requests() {
     let method =
         select(vec!["GET", "HEAD", "POST", "PUT", "OPTIONS", "TRACE", "CONNECT", "get", "PRI"]);

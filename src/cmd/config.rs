@@ -1,4 +1,6 @@
-//! `seedcar config check`, `print` and `sample`.
+//! `seedcar config check`, `print`, `sample` and `from-consul-template`.
+
+mod from_consul_template;
 
 use std::io::{self, Write};
 
@@ -22,6 +24,7 @@ pub fn run(
         ConfigAction::Check { output } => check(flags, env, output.form, out, err),
         ConfigAction::Print { output } => print(flags, env, output.form, out, err),
         ConfigAction::Sample => out.write_all(SAMPLE.as_bytes()).map(|()| Exit::Ok),
+        ConfigAction::FromConsulTemplate(asked) => from_consul_template::run(asked, out, err),
     };
     done.unwrap_or(Exit::Internal)
 }

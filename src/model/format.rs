@@ -68,6 +68,11 @@ pub fn make(file: &Single, keys: &[(&str, &[u8])]) -> Result<Made, TooLarge> {
     Ok(Made { bytes, left_out })
 }
 
+/// The variable that a key at this path is in a file of variables: `db/max-size` is `DB_MAX_SIZE`.
+pub fn variable(path: &str) -> String {
+    assignments::name(path)
+}
+
 /// A key by its position, its path, and its value.
 type Text<'a> = (usize, &'a str, &'a str);
 

@@ -1,0 +1,5 @@
+template {
+  source      = "greeting.ctmpl"
+  destination = "out/greeting.txt"
+  perms       = "0640"
+}

@@ -1,0 +1,6 @@
+template {
+  destination = "out/db-host"
+  contents = <<EOF
+{{ key "apps/web/db/host" }}
+EOF
+}

@@ -1,0 +1,11 @@
+exec {
+  command = "cd /srv && exec ./web"
+}
+template {
+  contents    = "{{ key \"apps/web/db/host\" }}"
+  destination = "out/host"
+  exec {
+    command = "systemctl restart web"
+    timeout = "10s"
+  }
+}

@@ -1,0 +1,5 @@
+template {
+  source      = "app.env.ctmpl"
+  destination = "out/app.env"
+  perms       = 0440
+}

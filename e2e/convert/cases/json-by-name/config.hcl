@@ -1,0 +1,4 @@
+template {
+  source      = "web.json.ctmpl"
+  destination = "out/web.json"
+}

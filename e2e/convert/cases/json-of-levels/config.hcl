@@ -1,0 +1,4 @@
+template {
+  contents    = "{{ tree \"apps/web\" | explode | toJSON }}"
+  destination = "out/web.json"
+}

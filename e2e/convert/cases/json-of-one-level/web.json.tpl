@@ -1,0 +1,1 @@
+{{ toJSONPretty (explode (ls "apps/web/env")) }}

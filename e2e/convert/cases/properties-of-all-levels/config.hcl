@@ -1,0 +1,4 @@
+template {
+  source      = "application.properties.ctmpl"
+  destination = "out/application.properties"
+}

@@ -1,0 +1,4 @@
+template {
+  contents    = "{{ range tree \"apps/java\" }}{{ .Key }}={{ .Value }}\n{{ end }}"
+  destination = "out/application.properties"
+}

@@ -1,0 +1,4 @@
+template {
+  destination = "out/settings.sh"
+  contents = "{{ range ls \"apps/web/env\" }}{{ .Key | toUpper }}='{{ .Value }}'\n{{ end }}"
+}

@@ -1,0 +1,4 @@
+template {
+  destination = "out/flags.yml"
+  contents = "{{ range ls \"apps/web/flags\" }}{{ .Key }}: {{ .Value }}\n{{ end }}"
+}
