@@ -30,7 +30,6 @@ impl Checker<'_> {
             outputs.extend(file.map(|file| Output::of(self.all_layers(), Form::File(file))));
         }
         outputs.iter_mut().for_each(|output| output.max_bytes = max_bytes);
-        outputs.iter_mut().for_each(|output| output.max_bytes = max_bytes);
         self.trees_apart(typed.unwrap_or_default());
         self.files_apart();
         if self.problems.len() == before {
