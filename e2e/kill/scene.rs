@@ -31,12 +31,13 @@ pub struct Scene {
     number: Cell<u64>,
 }
 
-/// The files that content `number` makes: some change with each number, some never, and one is there
-/// only under its own.
+/// The files that content `number` makes: some change with each number, some never, one is there only
+/// under its own, and one is made of all keys.
 pub fn files(number: u64) -> Files {
     let value = format!("{number:0>5000}").into_bytes();
     let same = b"same".to_vec();
     Files::from([
+        (ALL.to_owned(), all(number)),
         ("changing".to_owned(), value.clone()),
         ("dir/".to_owned(), Vec::new()),
         ("dir/changing".to_owned(), value),
@@ -46,13 +47,29 @@ pub fn files(number: u64) -> Files {
     ])
 }
 
+/// The file of all keys that is a part of each generation.
+const ALL: &str = "all.env";
+
+/// What it holds of content `number`.
+fn all(number: u64) -> Vec<u8> {
+    let value = format!("{number:0>5000}");
+    let lines = [
+        format!("CHANGING={value}"),
+        format!("DIR_CHANGING={value}"),
+        "DIR_SAME=same".to_owned(),
+        format!("ONLY_{number}={number}"),
+        "SAME=same\n".to_owned(),
+    ];
+    lines.join("\n").into_bytes()
+}
+
 // === impl Scene ===
 
 impl Scene {
     /// Content 1 in a real Consul, and nothing seeded.
     pub fn new() -> Self {
         let consul = Consul::start(Kind::Real);
-        let pod = Pod::new(consul.addr(), "app").arg(&["--backup-delay", "0ms"]);
+        let pod = Pod::new(consul.addr(), "app").arg(&["--backup-delay", "0ms", "--file", ALL]);
         let scene = Self { consul, pod, number: Cell::new(0) };
         scene.change();
         scene
@@ -64,8 +81,11 @@ impl Scene {
         self.number.set(self.number() + 1);
         let files = files(self.number());
         let set = |(path, value): (&String, &Vec<u8>)| json!({"KV": {"Verb": "set", "Key": format!("app/{path}"), "Value": STANDARD.encode(value)}});
-        let mut ops: Vec<Value> =
-            files.iter().filter(|(path, _)| !path.ends_with('/')).map(set).collect();
+        let mut ops: Vec<Value> = files
+            .iter()
+            .filter(|(path, _)| !path.ends_with('/') && *path != ALL)
+            .map(set)
+            .collect();
         ops.push(json!({"KV": {"Verb": "delete", "Key": format!("app/{old}")}}));
         let body = json!(ops).to_string();
         let answer = self.consul.ask("PUT", "/v1/txn", body.as_bytes()).expect("Consul answers");

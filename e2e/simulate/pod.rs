@@ -65,6 +65,8 @@ pub enum Wake {
     Keep,
     /// A person accepts what is held.
     Accept,
+    /// Whoever gave no answer about a content is asked again.
+    AskAgain,
     /// Consul's share of the seed's deadline is over.
     ShareIsOver,
 }
@@ -89,6 +91,8 @@ pub struct Volumes {
     pub backups: Vec<Backup>,
     /// Writing to the tmpfs volume fails.
     pub full: bool,
+    /// Whoever validates does not answer for some contents.
+    pub refuses: bool,
     /// Writing to it takes until then.
     pub hangs_until: Moment,
     /// Writing to the backup volume fails.
@@ -223,6 +227,7 @@ impl Pod {
             Wake::Published(began) => self.published(began, env),
             Wake::Keep => self.process().keep.woken(env.now),
             Wake::Accept => self.accept(env),
+            Wake::AskAgain => self.ask_refused_again(env),
             Wake::ShareIsOver => self.share_is_over(env),
         }
         self.look_around(env);

@@ -37,6 +37,8 @@ pub enum Trouble {
     Refill,
     /// The volume is full, or not.
     Full(bool),
+    /// Whoever validates does not answer for some contents, or does.
+    Refuse(bool),
     /// Writing to the volume hangs for so long.
     Hang(Duration),
     /// The backup volume fails, or not.
@@ -57,7 +59,7 @@ impl Trouble {
         let seconds = |s: f64| Duration::from_secs_f64(s);
         let short = seconds(dice.f64() * 20.0);
         let long = seconds(1.0 + dice.f64() * dice.f64() * 400.0);
-        match dice.u8(0..26) {
+        match dice.u8(0..28) {
             0 | 1 => (Self::Net(Net::Refused), long, Some(Self::Net(Net::Up))),
             2 | 3 => (Self::Net(Net::Silent), long, Some(Self::Net(Net::Up))),
             4 => (Self::Cut, short, None),
@@ -89,6 +91,7 @@ impl Trouble {
             21 => (Self::Hang(long), long, None),
             22 => (Self::BackupFails(true), long, Some(Self::BackupFails(false))),
             23 => (Self::Crash, short, Some(Self::Start)),
+            25 | 26 => (Self::Refuse(true), long, Some(Self::Refuse(false))),
             24 => (Self::Replace, short, Some(Self::Start)),
             _ => (Self::Accept, short, None),
         }
@@ -146,6 +149,7 @@ impl Trouble {
                 env.changed();
             }
             Self::Full(full) => pods.iter_mut().for_each(|pod| pod.volumes.full = full),
+            Self::Refuse(refuse) => pods.iter_mut().for_each(|pod| pod.volumes.refuses = refuse),
             Self::Hang(long) => {
                 let until = env.now + long;
                 pods.iter_mut().for_each(|pod| pod.volumes.hangs_until = until);
@@ -182,6 +186,7 @@ impl World {
             Trouble::Lie(Lie::None),
             Trouble::Rights(Rights::All),
             Trouble::Full(false),
+            Trouble::Refuse(false),
             Trouble::Hang(Duration::ZERO),
             Trouble::BackupFails(false),
             Trouble::Start,

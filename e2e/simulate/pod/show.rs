@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use seedcar::board::Board;
+use seedcar::model::confirmation::Origin;
+use seedcar::model::guard::Hold;
 use seedcar::model::moment::Moment;
 use seedcar::model::offer::Content;
 use seedcar::model::snapshot::Digest;
@@ -11,6 +14,9 @@ use seedcar::publisher::pending::{Pending, Taken};
 use super::{BOOT, Pod, Wake};
 use crate::simulate::consul::PREFIX;
 use crate::simulate::world::Env;
+
+/// After this whoever gave no answer is asked again.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// What waits, and what is being written.
 pub struct Show {
@@ -51,6 +57,7 @@ impl Pod {
     /// One round of the publisher.
     pub(super) fn publish(&mut self, env: &mut Env) {
         let (full, hangs_until) = (self.volumes.full, self.volumes.hangs_until);
+        let refuses = self.volumes.refuses;
         let dice = env.dice.f64();
         let now = env.now;
         let process = self.process();
@@ -78,6 +85,17 @@ impl Pod {
             let content = show.pending.contents(board).and_then(|mut parts| parts.pop()?.1);
             if full {
                 show.pending.failed(now, dice);
+            } else if let Some(content) =
+                content.as_ref().filter(|c| refuses && is_refused(board, c))
+            {
+                let before = board.read(|s| s.sources[0].hold);
+                let hold = Hold::invalid(&content.snapshot, 0, before.as_ref(), now);
+                show.pending.refuse(0);
+                board.update(|state| {
+                    let source = &mut state.sources[0];
+                    (source.hold, source.held_marks) = (Some(hold), Some(content.marks));
+                });
+                self.later(now + AGAIN, Wake::AskAgain, env);
             } else if let Some(content) = content {
                 show.writing = Some(content);
                 let took = Duration::from_millis(1) + Duration::from_millis(20).mul_f64(dice);
@@ -124,11 +142,27 @@ impl Pod {
         self.publish_soon(env);
     }
 
+    /// What was refused is read and asked about again.
+    pub(super) fn ask_refused_again(&mut self, env: &mut Env) {
+        if self.process().source.board.read(|s| s.sources[0].is_invalid()) {
+            self.ask_again(env);
+        }
+    }
+
     /// Rings the pokes.
     fn ask_again(&mut self, env: &mut Env) {
         self.watch_poked(env);
         self.beat_now(env);
     }
+}
+
+/// About every other content nobody answers, unless a person has. The first fill is another story: what
+/// is refused there ends in the backup.
+fn is_refused(board: &Board, content: &Content) -> bool {
+    let digest = content.snapshot.digest();
+    let accepted = board.read(|s| s.sources[0].accepts(&digest));
+    let seeded = board.read(|s| s.seeded);
+    seeded && !accepted && content.origin == Origin::Consul && digest.number() % 2 == 1
 }
 
 fn manifest(content: &Content) -> Manifest {
