@@ -37,6 +37,30 @@ pub const PROOFS: &[Proof] = &[
     },
     Proof {
         promise: "P15",
+        test: "hooks::frozen::a_repair_publishes_nothing_that_waits",
+        shows: "a file is put right while a change waits for a freeze to end",
+        mutants: &["repair-publishes-what-waits"],
+    },
+    Proof {
+        promise: "P15",
+        test: "hooks::frozen::a_token_that_may_not_read_the_key_any_more_ends_no_freeze",
+        shows: "rights that are lost while the fleet is frozen",
+        mutants: &["control-hidden-is-gone"],
+    },
+    Proof {
+        promise: "P7",
+        test: "hooks::validation::a_command_that_takes_its_time_is_asked_once",
+        shows: "a validator that takes two seconds is heard",
+        mutants: &["validation-busy-is-newer"],
+    },
+    Proof {
+        promise: "P10",
+        test: "model::validation::tests::a_few_lines_of_yaml_do_not_become_gigabytes",
+        shows: "aliases of aliases in a value that has to be YAML",
+        mutants: &["validation-yaml-unbounded"],
+    },
+    Proof {
+        promise: "P15",
         test: "hooks::frozen::a_freeze_outlives_consul",
         shows: "an operator's stop, through a kill while Consul is gone",
         mutants: &["freeze-forgotten"],

@@ -41,6 +41,12 @@ pub const PROOFS: &[Proof] = &[
         mutants: &[],
     },
     Proof {
+        promise: "P7",
+        test: "outputs::published::a_source_that_was_adopted_and_is_held_stops_no_other",
+        shows: "after a restart a change of one source while another's answer is held",
+        mutants: &["keeper-leaves-adopted-unknown"],
+    },
+    Proof {
         promise: "P12",
         test: "model::plan::tests::keys_that_come_to_one_path_are_told_apart_by_their_order_and_by_layers",
         shows: "paths that an output cuts, joins or writes in another case",

@@ -45,6 +45,8 @@ pub struct State {
     pub volume_error: Option<Failure>,
     /// Why the newest answer is held that did not pass its validation, while it is.
     pub invalid: Option<Failure>,
+    /// How often something did not pass its validation.
+    pub refusals: u64,
     /// What the fleet's key says of changes, once it has been read.
     pub fleet_frozen: Option<bool>,
     /// Who keeps changes from being published: `volume` or `fleet`.
@@ -105,6 +107,8 @@ pub struct Source {
     pub backup_baseline: Option<Baseline>,
     /// Digests, or their first digits, that a person has accepted.
     pub accepted: Vec<String>,
+    /// Those that the fleet's key names now.
+    pub fleet_accepted: Vec<String>,
     /// Keys that became no file: how many, and the first of them by name.
     pub skipped: Vec<(String, Unsafe)>,
     /// How many of them.
@@ -306,7 +310,8 @@ impl Source {
     /// Whether a person has accepted this content.
     pub fn accepts(&self, digest: &Digest) -> bool {
         let hex = digest.hex();
-        self.accepted.iter().any(|accepted| hex.starts_with(accepted.as_str()))
+        let mut all = self.accepted.iter().chain(&self.fleet_accepted);
+        all.any(|accepted| hex.starts_with(accepted.as_str()))
     }
 
     /// Whether an answer asked at `sent` may be from before Consul's index went back.

@@ -108,6 +108,13 @@ pub struct Outside {
     pub timeout: Duration,
 }
 
+impl Outside {
+    /// The longest that an answer may take, of whoever is asked.
+    pub fn longest(&self) -> Duration {
+        (self.timeout + Duration::from_secs(1)) * 2
+    }
+}
+
 /// A service that is told of each change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hook {

@@ -7,20 +7,24 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::board::Board;
+use crate::consul::error::Error;
 use crate::consul::wire::Caps;
 use crate::consul::{Client, List, blocking_deadline};
+use crate::model::cursor;
 use crate::model::key::Prefix;
-use crate::model::pace::{Backoff, Trouble};
+use crate::model::pace::{Backoff, Bucket};
 use crate::model::reading::Mode;
-use crate::model::snapshot::Snapshot;
 use crate::publisher::Inbox;
 use crate::publisher::persist::is_digest_prefix;
 use crate::supervise::Pulse;
+use crate::sys;
 
 /// What there may be under the prefix: two keys, and some of somebody else's.
 const CAPS: Caps = Caps { max_bytes: 64 << 10, max_keys: 100 };
-/// Between two questions, while the keys keep changing.
-const GAP: Duration = Duration::from_millis(250);
+/// So many questions at once, and then one in each gap: where there is no key below the prefix, Consul
+/// wakes whoever waits for one with every new key of the store.
+const BURST: u32 = 2;
+const GAP: Duration = Duration::from_secs(1);
 /// What a slow machine may add to a deadline.
 const SLACK: Duration = Duration::from_secs(60);
 
@@ -40,75 +44,90 @@ pub struct Control {
     pub pokes: Vec<Arc<Notify>>,
 }
 
+/// What the keys say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Word {
+    frozen: bool,
+    accepted: Vec<String>,
+}
+
 // === impl Control ===
 
 impl Control {
-    /// Follows the keys. While Consul does not answer, what it said last counts. Never returns.
+    /// Follows the keys. While Consul does not answer, or the token may not read them, what they said last
+    /// counts. Never returns.
     pub async fn run(&self, pulse: &Pulse) {
         let (mut index, mut backoff) = (0, Backoff::default());
+        let (mut bucket, mut last) = (Bucket::new(BURST, GAP), None);
+        let mut is_told = false;
         loop {
-            pulse.tick(blocking_deadline(self.wait) + SLACK);
-            let block = (index > 0).then_some((index, self.wait));
-            let ask = List {
-                prefix: &self.prefix,
-                mode: Mode::Default,
-                block,
-                previous: None,
-                caps: CAPS,
-            };
-            let pause = match self.client.list(ask).await {
-                Ok(listed) => {
+            pulse.tick(blocking_deadline(self.wait) * 2 + SLACK);
+            let pause = match self.read(index, last.as_ref()).await {
+                Ok((now, word)) => {
                     backoff.reset();
-                    let now = listed.reading.snapshot.index();
-                    // An index that goes back was never asked for: Consul's own advice is to start anew.
-                    index = if now < index { 0 } else { now };
-                    self.hear(&listed.reading.snapshot);
-                    GAP
+                    // One that goes back was never asked for: Consul's own advice is to start anew.
+                    index = if now < index { 0 } else { cursor::usable(now) };
+                    is_told &= word.is_none();
+                    if word.is_none() && !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!(event = "control_denied", prefix = %self.prefix,
+                            "the token may not read the keys that speak to the fleet; what they said last counts");
+                    }
+                    if let Some(word) = word.filter(|word| last.as_ref() != Some(word)) {
+                        self.hear(&word);
+                        last = Some(word);
+                    }
+                    // Where there is no key, any change in the store may end the wait.
+                    bucket.take(sys::now())
                 }
                 Err(error) => {
-                    let pause = backoff.fail(error.trouble(), fastrand::f64());
-                    if backoff.failures() == 1 && error.trouble() == Trouble::Lasting {
+                    if backoff.failures() == 0 {
                         tracing::warn!(event = "control_failed", %error,
                             "the keys that speak to the fleet cannot be read; what they said last counts");
                     }
-                    pause
+                    backoff.fail(error.trouble(), fastrand::f64())
                 }
             };
             tokio::time::sleep(pause).await;
         }
     }
 
-    fn hear(&self, snapshot: &Snapshot) {
-        let key = |name| snapshot.get(&format!("{}{name}", self.prefix));
-        let frozen = key("freeze").is_some();
+    /// The index, and what the keys say; no word where the token may not read them: an answer without keys
+    /// looks the same.
+    async fn read(&self, index: u64, last: Option<&Word>) -> Result<(u64, Option<Word>), Error> {
+        let (prefix, mode) = (&self.prefix, Mode::Default);
+        let block = (index > 0).then_some((index, self.wait));
+        let ask = List { prefix, mode, block, previous: None, caps: CAPS };
+        let reading = self.client.list(ask).await?.reading;
+        let snapshot = &reading.snapshot;
+        let key = |name| snapshot.get(&format!("{prefix}{name}"));
         let accepted = key("accept").map(|entry| digests(&entry.value)).unwrap_or_default();
-        let (before, news) = self.board.update(|state| {
-            let mut news = false;
+        let word = Word { frozen: key("freeze").is_some(), accepted };
+        let is_doubted = !word.frozen && (reading.filtered || last != Some(&word));
+        let hidden = is_doubted && self.client.may_read(prefix).await == Some(false);
+        Ok((snapshot.index(), (!hidden).then_some(word)))
+    }
+
+    fn hear(&self, word: &Word) {
+        let (before, held) = self.board.update(|state| {
+            let mut held = false;
             for source in &mut state.sources {
-                // Of what is published it says nothing any more.
-                let published = source.published.as_ref().map(|p| p.digest.hex());
-                let is_published =
-                    |d: &String| published.as_ref().is_some_and(|p| p.starts_with(d.as_str()));
-                for digest in accepted.iter().filter(|d| !is_published(d)) {
-                    if !source.accepted.contains(digest) {
-                        source.accepted.push(digest.clone());
-                        news = true;
-                    }
-                }
+                source.fleet_accepted.clone_from(&word.accepted);
+                let digest = source.hold.and_then(|hold| hold.digest);
+                held |= digest.is_some_and(|digest| source.accepts(&digest));
             }
-            (state.fleet_frozen.replace(frozen), news)
+            (state.fleet_frozen.replace(word.frozen), held)
         });
-        if before != Some(frozen) {
-            if frozen || before.is_some() {
+        if before != Some(word.frozen) {
+            if word.frozen || before.is_some() {
                 tracing::warn!(
-                    event = "frozen",
-                    frozen,
+                    event = "fleet_frozen",
+                    frozen = word.frozen,
                     "the fleet's key says whether changes are published"
                 );
             }
             self.inbox.slots.ring();
         }
-        if news {
+        if held {
             self.pokes.iter().for_each(|poke| poke.notify_one());
         }
     }

@@ -39,6 +39,10 @@ pub async fn run(setup: &Setup, board: &Board, metrics: &Metrics, pulse: &Pulse)
             Some((body(setup, state, &news), news))
         });
         let Some((body, news)) = news else {
+            // What changed does not matter: it need not be kept.
+            if board.read(|state| state.seeded && state.untold.is_there()) {
+                board.update(|state| state.untold.forget_unless(&setup.hook.only));
+            }
             let _ = tokio::time::timeout(IDLE, changes.changed()).await;
             continue;
         };

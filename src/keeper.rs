@@ -217,7 +217,30 @@ impl Keeper<'_> {
         if let Some(best) = &best {
             self.show(at, &best.name, &best.header);
         }
+        if best.is_some_and(|best| best.header.digest == published.digest) {
+            self.make_known(at, published)?;
+        }
         self.well(at);
+        Ok(())
+    }
+
+    /// What was adopted is known by its digest alone until Consul has answered for it. Where another source
+    /// has news meanwhile, what they are to be laid over must be known: the backup has it.
+    fn make_known(&mut self, at: usize, published: &OnBoard) -> Result<(), Error> {
+        if self.setup.sources.len() == 1 || published.snapshot.is_some() {
+            return Ok(());
+        }
+        let setup = self.setup;
+        let backup = self.store()?.newest(&setup.sources[at].1)?.best;
+        let Some(backup) = backup.filter(|b| b.snapshot.digest() == published.digest) else {
+            return Ok(());
+        };
+        self.board.update(|state| {
+            let known = state.sources[at].published.as_mut();
+            if let Some(known) = known.filter(|p| p.digest == published.digest) {
+                known.snapshot.get_or_insert(Arc::new(backup.snapshot));
+            }
+        });
         Ok(())
     }
 

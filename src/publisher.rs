@@ -105,6 +105,8 @@ pub struct Publisher {
     named: Moment,
     /// When to look again whether changes may be published, while they may not.
     look_again: Option<Duration>,
+    /// When what was adopted may be made again, after that did not pass its validation.
+    learn_again: Moment,
     /// When the volume was opened.
     opened: Moment,
     /// What the generation that was made last has changed, if somebody is to be told and is not yet.
@@ -205,6 +207,7 @@ impl Publisher {
             blocked: None,
             named: Moment::default(),
             look_again: None,
+            learn_again: Moment::default(),
             opened: sys::now(),
             untold: None,
             asked: Duration::ZERO,
@@ -226,7 +229,7 @@ impl Publisher {
     pub fn run(mut self, inbox: &Inbox, pulse: &Pulse) {
         loop {
             // Generous: a full publish of the largest allowed content must not look like a hang.
-            pulse.tick(Duration::from_secs(90));
+            pulse.tick(Duration::from_secs(90) + self.asking());
             let taken = inbox.slots.take(self.idle(sys::now()));
             for (source, offer) in taken.values {
                 self.take(source, offer);
@@ -341,7 +344,11 @@ impl Publisher {
                 }
                 Err(Error::GivenUp) => return Ok(()),
                 Err(Error::Invalid { text, again }) => {
-                    objection.get_or_insert((text, again));
+                    objection.get_or_insert((text, false)).1 |= again;
+                }
+                // No less a matter of the content.
+                Err(error @ Error::TooLarge(..)) => {
+                    objection.get_or_insert((error.to_string(), false));
                 }
                 Err(error) => return Err(error),
             }
@@ -365,7 +372,8 @@ impl Publisher {
     fn learn_current_plan(&mut self, inbox: &Inbox, now: Moment) {
         let is_known = self.current.as_ref().is_none_or(|c| c.generation.plan.is_some());
         // What waits is made by this process in any case.
-        if is_known || now < self.pending.not_before() || self.pending.is_complete(&self.board) {
+        let is_early = now < self.pending.not_before() || now < self.learn_again;
+        if is_known || is_early || self.pending.is_complete(&self.board) {
             return;
         }
         let snapshots: Option<Vec<_>> = self.board.read(|state| {
@@ -390,7 +398,12 @@ impl Publisher {
                 self.pending.published(now, sys::now());
             }
             Err(Error::GivenUp) => {}
-            Err(error) => self.publish_failed(error, now),
+            Err(error) => {
+                if matches!(error, Error::Invalid { .. }) {
+                    self.learn_again = now + validation::AGAIN;
+                }
+                self.publish_failed(error, now);
+            }
         }
     }
 
@@ -423,11 +436,16 @@ impl Publisher {
         }
         let fd = generation::build(&self.volume, &name, &plan, &manifest, previous)?;
         let changes = generation::changes(previous.and_then(|p| p.plan.as_ref()), &plan);
-        if let Some(inbox) = asked
-            && let Err(refused) = self.ask_outside(&name, &manifest, inbox)
-        {
-            volume::remove_tree(self.volume.live.as_fd(), &name)?;
-            return Err(refused);
+        if let Some(inbox) = asked {
+            let mut said = self.ask_outside(&name, &manifest, inbox);
+            if said.is_ok() && self.is_frozen(sys::now()) {
+                // That came while somebody was asked.
+                said = Err(Error::GivenUp);
+            }
+            if let Err(refused) = said {
+                volume::remove_tree(self.volume.live.as_fd(), &name)?;
+                return Err(refused);
+            }
         }
         let changed = self.changed(&plan);
         generation::swap(&self.volume, &name)?;

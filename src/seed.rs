@@ -290,6 +290,8 @@ impl Seed {
                 let reason = hold.map_or("refused", |hold| hold.reason.word()).to_owned();
                 let invalid =
                     self.source.board.read(|s| s.invalid.as_ref().map(|i| i.text.clone()));
+                let is_invalid = hold.is_some_and(|hold| hold.reason == Reason::Invalid);
+                let invalid = invalid.filter(|_| is_invalid);
                 let reason = invalid.map_or(reason.clone(), |text| format!("{reason}: {text}"));
                 (format!("Consul's answer is refused ({reason})"), Exit::NothingToSeedFrom)
             }

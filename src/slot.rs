@@ -59,6 +59,11 @@ impl<T> Slots<T> {
         !state.busy && state.values.iter().all(Option::is_none)
     }
 
+    /// Something waits to be taken.
+    pub fn has_values(&self) -> bool {
+        self.lock().values.iter().any(Option::is_some)
+    }
+
     /// Tells the taker to finish.
     pub fn close(&self) {
         self.lock().closed = true;

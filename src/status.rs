@@ -236,7 +236,7 @@ impl Reporter {
             uptime: now.since(self.started).as_secs_f64(),
             sources,
             volume_error: state.volume_error.as_ref().map(trouble),
-            invalid: state.invalid.as_ref().map(trouble),
+            invalid: invalid(&state).map(trouble),
             frozen: state.frozen.map(str::to_owned),
             hook: self.hook(&state),
             waiting_for_lock: state.waiting_for_lock,
@@ -478,6 +478,11 @@ fn login_fails(state: &State) -> bool {
     state.login.as_ref().is_some_and(|login| login.error.is_some())
 }
 
+/// Why something is held that did not pass its validation, while it is.
+fn invalid(state: &State) -> Option<&Failure> {
+    state.invalid.as_ref().filter(|_| state.sources.iter().any(OnBoard::is_invalid))
+}
+
 /// What is not as it should be, in one line.
 fn reason(sources: &BTreeMap<String, Source>, state: &State) -> String {
     let mut reasons = Vec::new();
@@ -493,7 +498,7 @@ fn reason(sources: &BTreeMap<String, Source>, state: &State) -> String {
     if let Some(error) = &state.hook.error {
         reasons.push(format!("the hook has not been told of the newest change: {}", error.text));
     }
-    if let Some(invalid) = &state.invalid {
+    if let Some(invalid) = invalid(state) {
         reasons.push(format!("the newest content is refused: {}", invalid.text));
     }
     if let Some(error) = state.login.as_ref().and_then(|login| login.error.as_ref()) {

@@ -64,9 +64,8 @@ fn ask_command(outside: &Outside, directory: &Path, gives_up: &dyn Fn() -> bool)
     };
     let until = sys::now() + outside.timeout;
     let ended = wait(&mut child, until, gives_up);
-    if ended.is_none() {
-        stop(&mut child);
-    }
+    // Whatever it has started ends with it.
+    stop(&mut child);
     match ended {
         Some(status) if status.success() => Said::Yes,
         Some(status) => Said::No(format!("command {program} {}", words(status))),

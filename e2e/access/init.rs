@@ -173,3 +173,15 @@ fn the_login_is_asked_for_where_the_reads_are() {
     tally.check(all.len() == asked.len(), || format!("{asked:?}"));
     tally.finish();
 }
+
+#[test]
+fn diff_logs_in_and_out() {
+    let mut tally = Tally::of(GROUP);
+    let scene = Scene::shared();
+    scene.method("i9", &json!({}));
+    let ended = scene.pod("i9").seedcar(&["diff"]);
+    tally.check(ended.code() == 0, || ended.err.clone());
+    tally.check(ended.log.contains("+ a  from default"), || ended.log.clone());
+    tally.check(scene.tokens("i9").is_empty(), || format!("{:?}", scene.tokens("i9")));
+    tally.finish();
+}

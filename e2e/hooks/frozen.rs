@@ -114,3 +114,48 @@ fn a_key_lets_a_held_answer_through_everywhere() {
         sidecar.until("nothing is held", |s| s.held.is_none());
     }
 }
+
+#[test]
+fn a_token_that_may_not_read_the_key_any_more_ends_no_freeze() {
+    let consul = Consul::start_with_acl();
+    let rules = |prefixes: &[&str]| {
+        let rule = |p: &&str| format!("key_prefix \"{p}/\" {{ policy = \"read\" }}\n");
+        prefixes.iter().map(rule).collect::<String>()
+    };
+    consul.set_policy("web", &rules(&["app", "ops/web"]));
+    let token = consul.create_token(&["web"]);
+    consul.put("app/a", "1");
+    consul.put("ops/web/freeze", "");
+    let pod = Pod::new(consul.addr(), "app")
+        .arg(&["--control", "ops/web", "--wait", "1s"])
+        .env("CONSUL_HTTP_TOKEN", &token);
+    pod.init();
+    let sidecar = pod.run(&[]);
+    eventually("it is frozen", SOON, || sidecar.status().frozen);
+    consul.set_policy("web", &rules(&["app"]));
+    eventually("it is said", SOON, || sidecar.events("control_denied").pop());
+    consul.put("app/a", "2");
+    throughout("nothing changes", Duration::from_secs(2), || {
+        pod.read("a").as_deref() == Some(b"1")
+    });
+    assert_eq!(sidecar.status().frozen.as_deref(), Some("fleet"));
+}
+
+#[test]
+fn a_repair_publishes_nothing_that_waits() {
+    let consul = Consul::start(Kind::Real);
+    consul.put("app/a", "1");
+    let pod = Pod::new(consul.addr(), "app");
+    pod.init();
+    let sidecar = pod.run(&["--heartbeat", "1s"]);
+    sidecar.until("the watch works", |s| s.mechanisms["watch"].up);
+    assert_eq!(pod.seedcar(&["freeze"]).code(), 0);
+    consul.put("app/a", "2");
+    eventually("it says so", SOON, || sidecar.status().frozen);
+    let file = pod.live().join("a");
+    std::fs::remove_file(std::fs::canonicalize(file).expect("it is there")).expect("remove it");
+    eventually("it is put back", SOON, || sidecar.events("repaired").pop());
+    assert_eq!(pod.read("a").as_deref(), Some(&b"1"[..]));
+    assert_eq!(pod.seedcar(&["freeze", "--off"]).code(), 0);
+    sidecar.shows("a", "2");
+}

@@ -106,8 +106,8 @@ fn a_value_that_unpacks_to_more_than_is_allowed_leaves_what_is_there() {
     gzip.write_all(&vec![0; 100 << 20]).expect("pack it");
     consul.txn_set(&[("app/a", b"2"), ("app/bomb", &gzip.finish().expect("pack it"))]);
     eventually("it is said", SOON, || {
-        let failed = sidecar.events("publish_failed");
-        failed.first()?["error"].as_str()?.contains("bomb would be larger").then_some(())
+        let held = sidecar.events("held");
+        held.first()?["error"].as_str()?.contains("bomb would be larger").then_some(())
     });
     assert_eq!(pod.read("a").as_deref(), Some(&b"1"[..]));
     let peak = peak_kib(sidecar.pid());

@@ -153,12 +153,33 @@ fn a_file_that_would_be_too_large_leaves_what_is_there_and_says_so() {
     // Within the guard, and six times as large in JSON.
     consul.put("app/b", "\0".repeat(3000));
     eventually("it is said", SOON, || {
-        let failed = sidecar.events("publish_failed");
-        let text = failed.first()?["error"].as_str()?.to_owned();
+        let held = sidecar.events("held");
+        let text = held.first()?["error"].as_str()?.to_owned();
         text.contains("all.json would be larger than 4505 bytes").then_some(())
     });
     assert!(pod.read("b").is_none());
     assert_eq!(pod.read("all.json").as_deref(), Some(&b"{\n  \"a\": \"1\"\n}\n"[..]));
     consul.put("app/b", "2");
     sidecar.shows("all.json", "{\n  \"a\": \"1\",\n  \"b\": \"2\"\n}\n");
+}
+
+#[test]
+fn a_source_that_was_adopted_and_is_held_stops_no_other() {
+    let consul = Consul::start(Kind::Real);
+    for key in ["base/a", "base/b", "app/c"] {
+        consul.put(key, "1");
+    }
+    let addr = consul.addr().to_string();
+    let pod = Pod::bare().arg(&["--consul", &addr, "--source", "base=base", "--source", "app=app"]);
+    pod.init();
+    let sidecar = pod.run(&["--backup-delay", "0s"]);
+    eventually("there are backups", SOON, || (pod.backups().len() >= 2).then_some(()));
+    drop(sidecar);
+    // What comes of the one is refused from the first answer on; of it nothing is known but its digest.
+    consul.delete_recurse("base/");
+    let sidecar = pod.run(&[]);
+    eventually("it is held", SOON, || sidecar.status().sources["base"].held.clone());
+    consul.put("app/c", "2");
+    sidecar.shows("c", "2");
+    sidecar.shows("a", "1");
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 use serde::Serialize;
 
-use super::App;
+use super::{App, FAREWELL, await_end};
 use crate::config::Config;
-use crate::consul::error::Error;
+use crate::consul::error::{Error, Kind as Trouble};
 use crate::model::confirmation::Mechanism;
 use crate::model::plan::{File, Part, Plan};
 use crate::model::reading::Mode as Consistency;
@@ -61,12 +62,17 @@ type OnDisk = BTreeMap<String, ([u8; 32], u32)>;
 /// Asks Consul once for each source, and looks at the volume. A volume without a generation is empty.
 pub fn diff(config: Config) -> Result<Diff, Error> {
     let app = App::new(config, None);
-    let snapshots = on_runtime(app.read_all())
-        .map_err(|error| Error::new(crate::consul::error::Kind::Connect, error.to_string()))??;
+    let failed = |error: std::io::Error| Error::new(Trouble::Connect, error.to_string());
+    let login = app.start_login().map_err(failed)?;
+    let snapshots = on_runtime(app.read_all()).map_err(failed).flatten();
+    // What logged in logs out.
+    app.stop();
+    await_end(&Vec::from_iter(login), FAREWELL);
+    let snapshots = snapshots?;
     let sources = app.config.sources.iter().zip(&snapshots);
     let parts: Vec<Part<'_>> = sources.map(|(source, s)| (&source.prefix, &**s)).collect();
     let plan = Plan::make(&app.config.outputs, &parts);
-    Ok(app.compare(&plan, &app.on_disk()))
+    Ok(app.compare(&plan, &app.on_disk()?))
 }
 
 impl App {
@@ -83,11 +89,17 @@ impl App {
         try_join_all(lists).await
     }
 
-    fn on_disk(&self) -> OnDisk {
+    fn on_disk(&self) -> Result<OnDisk, Error> {
+        let unreadable = |why: &dyn std::fmt::Display| {
+            Error::new(Trouble::Connect, format!("what is published cannot be read: {why}"))
+        };
         let data = self.config.volume.join("live/..data/");
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = openat(CWD, data, flags, Mode::empty()).ok();
-        root.and_then(|root| audit::contents(root.as_fd()).ok()).unwrap_or_default()
+        match openat(CWD, data, flags, Mode::empty()) {
+            Err(Errno::NOENT) => Ok(OnDisk::new()),
+            Err(error) => Err(unreadable(&error)),
+            Ok(root) => audit::contents(root.as_fd()).map_err(|damage| unreadable(&damage)),
+        }
     }
 
     fn compare(&self, plan: &Plan, on_disk: &OnDisk) -> Diff {

@@ -1,12 +1,13 @@
 //! Filling the volume: every source at once, then the wait until the files are there.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::{App, internal};
-use crate::board::State;
+use crate::board::{Source as OnBoard, State};
 use crate::exit::Exit;
 use crate::keeper::Findings;
 use crate::model::confirmation::{Mechanism, Origin};
@@ -57,11 +58,10 @@ impl App {
             backups: backups.clone(),
         };
         let seeds: Vec<_> = self.sources.iter().map(one).collect();
+        let refusals = self.board.read(|state| state.refusals);
         let filled = join_all(seeds.iter().map(Seed::run)).await;
         let mut filled = filled.into_iter().collect::<Result<Vec<_>, _>>()?;
-        for (i, hold) in self.invalid().await {
-            filled[i] = seeds[i].refused(hold).await?;
-        }
+        self.fall_back_where_refused(&seeds, refusals, &mut filled).await?;
         let took = sys::now().since(self.started);
         self.board.update(|state| {
             for (source, filled) in state.sources.iter_mut().zip(&filled) {
@@ -71,24 +71,52 @@ impl App {
         Ok(self.sources.iter().map(|s| s.name.clone()).zip(filled).collect())
     }
 
-    /// The sources whose answer was refused because it did not pass its validation, once something is
-    /// published or that is known.
-    async fn invalid(&self) -> Vec<(usize, Hold)> {
-        if self.config.validate.is_none() {
-            return Vec::new();
+    /// As long as what there is does not pass its validation, one more source starts from its backup: the
+    /// news of another may be in order.
+    async fn fall_back_where_refused(
+        &self,
+        seeds: &[Seed],
+        mut refusals: u64,
+        filled: &mut [Filled],
+    ) -> Result<(), Unseeded> {
+        while let Some(refused) = self.refused(refusals).await {
+            refusals = self.board.read(|state| state.refusals);
+            let of_consul = refused.into_iter().filter(|(i, _)| filled[*i] == Filled::Consul);
+            let mut outcome = Ok(None);
+            for (i, hold) in of_consul {
+                match seeds[i].refused(hold).await {
+                    Ok(backup) => {
+                        outcome = Ok(Some((i, backup)));
+                        break;
+                    }
+                    Err(error) if outcome.is_ok() => outcome = Err(error),
+                    Err(_) => {}
+                }
+            }
+            match outcome? {
+                Some((i, backup)) => filled[i] = backup,
+                None => return Ok(()),
+            }
         }
-        let refused = |state: &State| -> Vec<(usize, Hold)> {
-            let sources = state.sources.iter().enumerate();
-            sources
-                .filter(|(_, s)| s.is_invalid())
-                .filter_map(|(i, s)| Some((i, s.hold?)))
-                .collect()
-        };
-        let decided = |state: &State| state.seeded || !refused(state).is_empty();
-        let timeout = self.config.seed_timeout;
+        Ok(())
+    }
+
+    /// The sources whose answer does not pass its validation, if more than so many were refused before
+    /// something was published.
+    async fn refused(&self, before: u64) -> Option<Vec<(usize, Hold)>> {
+        let decided = |state: &State| state.seeded || state.refusals > before;
+        let outside = self.config.validate.as_ref().and_then(|v| v.outside.as_ref());
+        let asking = outside
+            .map_or(Duration::ZERO, |outside| outside.longest() * (self.sources.len() as u32 + 1));
         // A volume that does not answer, or that cannot be written, is told of by whoever waits for it.
-        let _ = tokio::time::timeout(timeout, self.board_shows(decided, |_| true)).await;
-        self.board.read(|state| if state.seeded { Vec::new() } else { refused(state) })
+        let wait = self.config.seed_timeout + asking;
+        let _ = tokio::time::timeout(wait, self.board_shows(decided, |_| true)).await;
+        self.board.read(|state| {
+            let invalid =
+                |(i, s): (usize, &OnBoard)| s.hold.filter(|_| s.is_invalid()).map(|hold| (i, hold));
+            let refused = || state.sources.iter().enumerate().filter_map(invalid).collect();
+            (!state.seeded && state.refusals > before).then(refused)
+        })
     }
 
     /// Returns once the volume is open; at once with the reason where waiting will not help.

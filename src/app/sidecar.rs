@@ -206,7 +206,8 @@ impl App {
         let app = self.clone();
         let wait = self.config.watch.map_or(WAIT, |watch| watch.wait);
         let work = move |pulse: &Pulse| {
-            let pokes = app.watch_pokes.iter().chain(&app.heartbeat_pokes).cloned().collect();
+            let is_watched = app.config.watch.is_some();
+            let pokes = if is_watched { &app.watch_pokes } else { &app.heartbeat_pokes }.clone();
             let (board, inbox) = (app.board.clone(), app.inbox.clone());
             let client = app.client("control");
             let control = Control { prefix: prefix.clone(), client, wait, board, inbox, pokes };

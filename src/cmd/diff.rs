@@ -13,7 +13,7 @@ pub fn run(config: Config, args: &cli::Diff, out: &mut impl Write) -> Exit {
     let mut found = match diff(config) {
         Ok(found) => found,
         Err(error) => {
-            super::complain(format_args!("Consul: {error}"));
+            super::complain(format_args!("{error}"));
             return match error.kind {
                 Trouble::Denied | Trouble::Token => Exit::Denied,
                 _ => Exit::NothingToSeedFrom,

@@ -337,7 +337,8 @@ impl Group {
         };
         let first = line(name, kind, &self.origin);
         // A URL may hold a password.
-        let shown = |word: &Given| !word.text.contains('@');
+        let shown =
+            |word: &Given| !(word.text.contains("://") && word.text.contains(['@', '?', '#']));
         let words = self.words.iter().map(move |(key, word)| {
             line(key, if shown(word) { &word.text } else { "(not shown)" }, &word.origin)
         });

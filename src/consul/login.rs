@@ -14,6 +14,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::auth;
 use super::error::{Error, Kind, OF_DENIED};
@@ -22,6 +23,7 @@ use super::{Client, body, date};
 use crate::board::{self, Board, Failure};
 use crate::config::{self, Secret};
 use crate::metrics::{Id, Metrics};
+use crate::model::confirmation::Mechanism;
 use crate::model::renewal::Renewal;
 use crate::shutdown::Drain;
 use crate::supervise::Pulse;
@@ -54,7 +56,7 @@ pub struct Login {
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Rung when what was denied may be asked for again.
-    pub pokes: Vec<Arc<Notify>>,
+    pub pokes: Vec<(usize, Mechanism, Arc<Notify>)>,
     /// Rung to log in at once where that has failed: the JWT's file has changed.
     pub poke: Arc<Notify>,
     /// Tokens that are to be logged out: replaced ones under which Consul still holds a question.
@@ -102,15 +104,19 @@ impl Login {
         let mut since = sys::now();
         let mut next =
             if self.session.is_open() { Next::Refusal } else { Next::Retry(Duration::ZERO) };
+        let mut began = Instant::now();
         loop {
-            pulse.tick(next.pause().map_or(Duration::MAX, |pause| pause + ANSWER + SLACK));
+            // Whatever else happens meanwhile does not put it off.
+            let left = next.pause().map(|pause| pause.saturating_sub(began.elapsed()));
+            pulse.tick(left.map_or(Duration::MAX, |left| left + ANSWER + SLACK));
             tokio::select! {
                 () = self.drain.wait() => return,
-                () = sleep(next.pause()) => {}
+                () = sleep(left) => {}
                 () = self.poke.notified(), if matches!(next, Next::Retry(_)) => {}
                 () = self.session.is_refused(), if !matches!(next, Next::Retry(_)) => {
                     let lived = sys::now().since(since);
                     next = Next::Retry(renewal.refused(lived, fastrand::f64()));
+                    began = Instant::now();
                     continue;
                 }
                 Some(()) = retired.next() => continue,
@@ -131,7 +137,8 @@ impl Login {
                     self.failed(error, pause);
                     Next::Retry(pause)
                 }
-            }
+            };
+            began = Instant::now();
         }
     }
 
@@ -238,7 +245,14 @@ impl Login {
             tracing::debug!(event = "logged_in", method, valid_s, "logged in to Consul again");
         }
         if refused || (first && was_down) {
-            self.pokes.iter().for_each(|poke| poke.notify_one());
+            // Those that are well have nothing to ask: it would be all of every source.
+            let denied = |(at, who, _): &&(usize, Mechanism, Arc<Notify>)| {
+                self.board.read(|state| {
+                    let health = state.sources[*at].health(*who);
+                    !health.up && health.last_error.as_ref().is_some_and(|e| e.kind == "denied")
+                })
+            };
+            self.pokes.iter().filter(denied).for_each(|(_, _, poke)| poke.notify_one());
         }
         old
     }

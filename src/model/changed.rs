@@ -57,6 +57,18 @@ impl Changed {
         }
     }
 
+    /// There is something, whether it matters or not.
+    pub fn is_there(&self) -> bool {
+        !self.paths.is_empty() || self.all.is_some()
+    }
+
+    /// Forgets all, unless there is something to tell of these paths.
+    pub fn forget_unless(&mut self, only: &[Glob]) {
+        if self.news(only).is_none() {
+            self.told(self.publishes);
+        }
+    }
+
     /// It has been told of up to this publish. What a later one changed again stays.
     pub fn told(&mut self, until: u64) {
         self.paths.retain(|_, publish| *publish > until);

@@ -113,9 +113,10 @@ impl Plan {
         tree.finish()
     }
 
-    /// Forgets the content of the files that is not a snapshot's. What they were is known by its hash,
+    /// Forgets the content of the files that is not a snapshot's, and what was told of keys. What they were is known by its hash,
     /// which is all that the next generation asks for.
     pub fn release(&mut self) {
+        (self.skipped, self.overridden) = (Vec::new(), Vec::new());
         for file in self.files.iter_mut().filter(|file| file.made) {
             let hash = file.entry.value_hash;
             file.entry = Arc::new(Entry {

@@ -1,8 +1,12 @@
 //! What a generation must be like before anybody sees it.
 
+mod bounded;
+
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::DeserializeSeed as _;
 use serde_json::Value;
 
 use super::plan::{File, Plan};
@@ -116,10 +120,7 @@ impl Syntax {
         match self {
             Self::Json => serde_json::from_slice(content)
                 .map_err(|e| format!("is not JSON (line {}, column {})", e.line(), e.column())),
-            Self::Yaml => serde_yaml::from_slice(content).map_err(|e| {
-                let line = e.location().map_or(0, |at| at.line());
-                format!("is not YAML that JSON could say, too (line {line})")
-            }),
+            Self::Yaml => yaml(content),
             Self::Toml => {
                 let text = std::str::from_utf8(content).map_err(|_| "is not UTF-8".to_owned())?;
                 toml::from_str(text).map_err(|e| {
@@ -130,6 +131,21 @@ impl Syntax {
             }
         }
     }
+}
+
+/// An alias stands for as much as one likes, and a few lines of them for gigabytes: what a file may become
+/// is bounded by its size.
+fn yaml(content: &[u8]) -> Result<Value, String> {
+    let left = Cell::new(content.len() as u64 * 4 + 1024);
+    let parser = serde_yaml::Deserializer::from_slice(content);
+    let value = bounded::Bounded(&left).deserialize(parser);
+    value.map_err(|error: serde_yaml::Error| {
+        let line = error.location().map_or(0, |at| at.line());
+        match left.get() {
+            0 => "is YAML that becomes many times its size".to_owned(),
+            _ => format!("is not YAML that JSON could say, too (line {line})"),
+        }
+    })
 }
 
 // === impl Schema ===
@@ -148,16 +164,13 @@ impl Schema {
             .validator
             .iter_errors(value)
             .take(MOST_SAID)
-            .map(|error| {
-                let at = error.instance_path().to_string();
-                let at = if at.is_empty() { "/".to_owned() } else { at };
-                format!("{at}: {}", error.masked_with("the value"))
-            })
+            // Where in the schema, and nothing of the file: names in it may be secrets, too.
+            .map(|error| error.schema_path().to_string())
             .collect();
         if said.is_empty() {
             return Ok(());
         }
-        Err(format!("is not what {} says: {}", self.name, said.join("; ")))
+        Err(format!("is not what {} says at {}", self.name, said.join(", ")))
     }
 }
 
@@ -239,11 +252,22 @@ mod tests {
             &rule,
             &[("p/app.json", br#"{"port": "S3CRET", "mode": "S3CRET", "name": "S3CRET"}"#)],
         );
-        assert!(text.starts_with("app.json: is not what s.json says: /"), "{text}");
-        assert!(text.contains("/port: ") && !text.contains("S3CRET"), "{text}");
+        assert!(text.starts_with("app.json: is not what s.json says at /properties/"), "{text}");
+        assert!(text.contains("/properties/port/type") && !text.contains("S3CRET"), "{text}");
         let missing = said(&rule, &[("p/app.json", b"{}")]);
-        assert!(missing.contains("/: \"port\" is a required property"), "{missing}");
+        assert_eq!(missing, "app.json: is not what s.json says at /required");
         assert!(Schema::parse("s", b"{\"type\": 7}").is_err() && Schema::parse("s", b"{").is_err());
+    }
+
+    #[test]
+    fn a_few_lines_of_yaml_do_not_become_gigabytes() {
+        let ones = vec!["1"; 5000].join(",");
+        let aliases = vec!["*a"; 5000].join(",");
+        let bomb = format!("a: &a [{ones}]\nb: [{aliases}]\n");
+        let text = said(&rule("*.yaml", None), &[("p/a.yaml", bomb.as_bytes())]);
+        assert_eq!(text, "a.yaml: is YAML that becomes many times its size");
+        let fine = "a: &a {x: 1}\nb: *a\nc: [*a, *a]\n";
+        assert_eq!(said(&rule("*.yaml", None), &[("p/a.yaml", fine.as_bytes())]), "");
     }
 
     proptest! {

@@ -21,10 +21,10 @@ impl Publisher {
     /// Whether changes wait. The first fill is none: an application that starts is not kept from it.
     pub(super) fn is_frozen(&mut self, now: Moment) -> bool {
         let here = self.volume.has_own(FREEZE);
-        let fleet = self.board.read(|state| state.fleet_frozen);
-        let fleet = fleet.or_else(|| self.persist.was_frozen());
+        let said = self.board.read(|state| state.fleet_frozen);
+        let fleet = said.or_else(|| self.persist.was_frozen());
         let is_early = now.since(self.opened) < FIRST_WORD;
-        let unknown = self.setup.control && fleet.is_none() && is_early;
+        let unknown = self.setup.control && said.is_none() && is_early;
         let frozen = match (here, fleet) {
             (true, _) => Some("volume"),
             (_, Some(true)) if self.setup.control => Some("fleet"),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::board::{Board, Source};
+use crate::model::confirmation::Origin;
 use crate::model::guard::{Hold, Reason};
 use crate::model::moment::Moment;
 use crate::model::offer::{Content, Offer};
@@ -91,11 +92,15 @@ impl Pending {
         Taken::Outdates
     }
 
-    /// Something is waiting, and every source has something to show.
+    /// Something is waiting, and every source has something to show. What was adopted and has not been
+    /// read since is known by its digest alone.
     pub fn is_complete(&self, board: &Board) -> bool {
-        let known = |i: usize| board.read(|s| s.sources[i].published.is_some());
+        let known = |i: usize| {
+            board.read(|s| s.sources[i].published.as_ref().is_some_and(|p| p.snapshot.is_some()))
+        };
         self.contents.iter().any(Option::is_some)
-            && (0..self.contents.len()).all(|i| self.contents[i].is_some() || known(i))
+            && (0..self.contents.len())
+                .all(|i| self.contents[i].is_some() || self.refused[i].is_some() || known(i))
     }
 
     /// It may be published now.
@@ -145,10 +150,12 @@ impl Pending {
         self.refused[source] = None;
     }
 
-    /// A source's content did not pass its validation.
-    pub fn refuse(&mut self, source: usize) {
-        let refused = self.contents[source].take();
-        self.refused[source] = refused.or(self.refused[source].take());
+    /// A source's content did not pass its validation. It is returned, unless there is none of Consul's.
+    pub fn refuse(&mut self, source: usize) -> Option<Content> {
+        let of_consul = |content: &mut Content| content.origin == Origin::Consul;
+        let refused = self.contents[source].take_if(of_consul)?;
+        self.refused[source] = Some(refused.clone());
+        Some(refused)
     }
 
     /// A publish that began at `began` has ended well at `ended`. Many files take long to make and to

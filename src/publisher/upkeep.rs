@@ -110,7 +110,8 @@ impl Publisher {
     /// Publishes the same content again.
     fn repair(&mut self) {
         let now = sys::now();
-        let Some(contents) = self.pending.contents(&self.board) else {
+        // What waits may not be published yet, or not at all.
+        let Some(contents) = self.pending.contents_with(&self.board, &[]) else {
             return;
         };
         let snapshots: Vec<_> = contents.iter().map(|(snapshot, _)| snapshot.clone()).collect();

@@ -22,9 +22,16 @@ use crate::validate::{self, Said};
 /// A question that has taken this long gives way to something newer.
 const GIVES_WAY: Duration = Duration::from_secs(1);
 /// Whoever gave no answer is asked again after this.
-const AGAIN: Duration = Duration::from_secs(30);
+pub(super) const AGAIN: Duration = Duration::from_secs(30);
 
 impl Publisher {
+    /// How long others may be asked in one round: about all news together, and about each source's alone.
+    pub(super) fn asking(&self) -> Duration {
+        let outside = self.setup.validate.as_ref().and_then(|v| v.outside.as_ref());
+        let questions = self.setup.sources.len() as u32 + 1;
+        outside.map_or(Duration::ZERO, |outside| outside.longest() * questions)
+    }
+
     /// What comes from backups was validated when it was published, and is for the day when nobody is
     /// there to be asked. What a person has accepted is not asked about either.
     pub(super) fn is_to_be_validated(&self, contents: &[(Arc<Snapshot>, Option<Content>)]) -> bool {
@@ -61,7 +68,7 @@ impl Publisher {
         let body = json!({"generation": name, "directory": directory, "sources": manifest.sources});
         let may_give_way = !self.gave_way;
         let gives_up = |taken| {
-            let newer = may_give_way && taken > GIVES_WAY && !inbox.slots.is_idle();
+            let newer = may_give_way && taken > GIVES_WAY && inbox.slots.has_values();
             newer || self.board.read(|state| state.closed)
         };
         let began = sys::now();
@@ -78,17 +85,17 @@ impl Publisher {
 
     /// Holds the content of these sources, as a guard does with an answer.
     pub(super) fn refuse(&mut self, sources: &[usize], text: String, again: bool, now: Moment) {
-        let Some(contents) = self.pending.contents_with(&self.board, sources) else { return };
         // Before the holds: whoever sees one finds the reason.
         let failure = Failure { kind: "invalid", text: text.clone(), at: now };
         self.board.update(|state| state.invalid = Some(failure));
-        for (i, (snapshot, content)) in contents.into_iter().enumerate() {
-            let of_consul = content.filter(|c| c.origin == Origin::Consul);
-            let Some(content) = of_consul else { continue };
-            self.pending.refuse(i);
-            self.hold(i, &snapshot, &content, &text, now);
+        for i in sources {
+            let Some(content) = self.pending.refuse(*i) else { continue };
+            self.hold(*i, &content.snapshot, &content, &text, now);
         }
-        self.again_at = again.then(|| sys::now() + AGAIN);
+        self.board.update(|state| state.refusals += 1);
+        if again {
+            self.again_at = Some(sys::now() + AGAIN);
+        }
     }
 
     fn hold(&self, i: usize, snapshot: &Snapshot, content: &Content, text: &str, now: Moment) {

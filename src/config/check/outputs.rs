@@ -82,11 +82,10 @@ impl Checker<'_> {
                 let (tree, file) = (path(tree), path(file));
                 tree.zip(file).is_some_and(|(tree, file)| is_at_or_below(&tree, &file))
             };
-            if let Some(given) = tree
-                .said
-                .word("path")
-                .filter(|_| typed.iter().filter(|output| output.is_file).any(below))
-            {
+            let mut flags = self.typed.all(Id::File).iter();
+            let is_below = typed.iter().filter(|output| output.is_file).any(below)
+                || flags.any(|file| path(tree).is_some_and(|t| is_at_or_below(&t, &file.text)));
+            if let Some(given) = tree.said.word("path").filter(|_| is_below) {
                 self.bad_file(given, "lies where a file of the outputs is", "give it another path");
             }
             if trees[..i].iter().any(meets) {
