@@ -399,3 +399,38 @@ pub fn added() -> String {
     }
     text
 }
+
+#[test]
+fn what_the_chart_says_of_outputs_is_what_the_program_understands() {
+    let workload = &feature("config");
+    let workload = workload.iter().find(|object| object["kind"] == "Deployment").expect("one");
+    let containers = workload["spec"]["template"]["spec"]["initContainers"].as_array();
+    for container in containers.expect("a list") {
+        let env = container["env"].as_array().expect("env").iter();
+        // As the kubelet hands it over: `$$` stands for `$`.
+        let text = |value: &Value| value["value"].as_str().map(|text| text.replace("$$", "$"));
+        let env = env.filter_map(|v| Some((v["name"].as_str()?.to_owned(), text(v)?)));
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_seedcar"))
+            .args(["config", "print", "-o", "json"])
+            .env_clear()
+            .envs(env)
+            .output()
+            .expect("run it");
+        assert!(output.status.success(), "{}", self::text(&output));
+        let lines: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let has = |setting: &str, value: &str| {
+            let mut lines = lines.as_array().expect("a list").iter();
+            lines.any(|line| line["setting"] == setting && line["value"] == value)
+        };
+        for (setting, value) in [
+            ("exclude", "**/*.md"),
+            ("path", "app.json"),
+            ("default", "$(5)"),
+            ("required", "db/*"),
+            ("success", "204"),
+            ("control", "ops/web"),
+        ] {
+            assert!(has(setting, value), "{setting} {value}: {lines}");
+        }
+    }
+}

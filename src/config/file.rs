@@ -33,8 +33,11 @@ impl Document {
         Self { name: name.to_owned(), text: text.to_owned() }
     }
 
-    /// Reads the file that `config` names.
+    /// Reads the file that `config` names; a text that no file's name begins like is the content itself.
     pub fn read(config: &Given, problems: &mut Vec<Problem>) -> Option<Self> {
+        if config.is_written_out() {
+            return Some(Self { name: "config".to_owned(), text: config.text.clone() });
+        }
         let error = match fs::read_to_string(&config.text) {
             Ok(text) => {
                 let name = config.text.clone();

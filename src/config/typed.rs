@@ -356,13 +356,20 @@ impl Group {
 // === impl Given ===
 
 impl Given {
+    /// Where a file is asked for: its content, and not its name.
+    pub(super) fn is_written_out(&self) -> bool {
+        self.text.trim_start().starts_with('{')
+    }
+
     /// The text, unless it is a secret or may hold one: a password in an address, a token where a
     /// file was asked for.
     pub(super) fn shown(&self, row: &Setting) -> Option<&str> {
         let hidden = row.secret
             || match row.unit {
                 Unit::Address => self.text.contains(['@', '?', '#']),
-                Unit::File => super::secret::looks_like_a_token(&self.text),
+                Unit::File => {
+                    self.is_written_out() || super::secret::looks_like_a_token(&self.text)
+                }
                 _ => false,
             };
         (!hidden).then_some(self.text.as_str())

@@ -127,6 +127,10 @@ terminationMessagePolicy: FallbackToLogsOnError
 {{- $settings = append $settings (list "SEEDCAR_SOURCE" (join "," $pairs)) -}}
 {{- end -}}
 {{- $settings = append $settings (list "SEEDCAR_FILE" (join "," $values.files)) -}}
+{{- if $values.config -}}
+{{- /* A $ would begin a reference to another variable. */ -}}
+{{- $settings = append $settings (list "SEEDCAR_CONFIG" ($values.config | toJson | replace "$" "$$")) -}}
+{{- end -}}
 {{- $settings = append $settings (list "SEEDCAR_CONSUL" $values.consul.address) -}}
 {{- $settings = append $settings (list "SEEDCAR_DATACENTER" $values.consul.datacenter) -}}
 {{- $settings = append $settings (list "SEEDCAR_NAMESPACE" $values.consul.namespace) -}}

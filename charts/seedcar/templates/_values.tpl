@@ -75,10 +75,11 @@ that name then, or with "name" "" the name of the release.
 {{- fail (printf "seedcar: seedcar.exec.mountPath (%s) lies in seedcar.volume.mountPath (%s), which the application cannot write; name a path of its own" .exec.mountPath .volume.mountPath) -}}
 {{- end -}}
 {{- $payload := include "seedcar.mebibytes" .guards.maxBytes | int64 -}}
-{{- $room := mul $payload (add1 (mul 2 (len .files))) -}}
+{{- $made := include "seedcar.made" . | int64 -}}
+{{- $room := mul $payload (add1 (mul 2 $made)) -}}
 {{- if lt (include "seedcar.mebibytes" .volume.sizeLimit | int64) $room -}}
-{{- if .files -}}
-{{- fail (printf "seedcar: seedcar.volume.sizeLimit (%s) is less than %dMi: seedcar.guards.maxBytes (%s) once for the tree and twice for each of seedcar.files, which is written anew beside the old one; raise it, or lower guards.maxBytes" .volume.sizeLimit $room .guards.maxBytes) -}}
+{{- if $made -}}
+{{- fail (printf "seedcar: seedcar.volume.sizeLimit (%s) is less than %dMi: seedcar.guards.maxBytes (%s) once for the tree and twice for each file of all keys (seedcar.files, seedcar.config.outputs), which is written anew beside the old one; raise it, or lower guards.maxBytes" .volume.sizeLimit $room .guards.maxBytes) -}}
 {{- else -}}
 {{- fail (printf "seedcar: seedcar.volume.sizeLimit (%s) is less than seedcar.guards.maxBytes (%s): what is let through would not fit; two or three times as much is right" .volume.sizeLimit .guards.maxBytes) -}}
 {{- end -}}
@@ -105,13 +106,23 @@ that name then, or with "name" "" the name of the release.
 {{- end -}}
 {{- end -}}
 
+{{/* How many files are made of all keys. */}}
+{{- define "seedcar.made" -}}
+{{- $made := len .files -}}
+{{- range .config.outputs -}}
+{{- if and .file (not .file.key) -}}{{- $made = add1 $made -}}{{- end -}}
+{{- end -}}
+{{- $made -}}
+{{- end -}}
+
 {{/* The documented minimum of the memory limit in MiB: tmpfs with its slab, payload, the program; what is
 packed, where backups are in Secrets; and files of all keys, while they are made. */}}
 {{- define "seedcar.memory.least" -}}
 {{- $size := include "seedcar.mebibytes" .volume.sizeLimit | int64 -}}
 {{- $payload := include "seedcar.mebibytes" .guards.maxBytes | int64 -}}
 {{- $secrets := ternary (add 8 (mul 3 (int64 .backup.secrets.count))) 0 (eq .backup.type "secrets") -}}
-{{- $files := ternary (div (add (mul $payload 11 (add1 (len .files))) 9) 10) 0 (gt (len .files) 0) -}}
+{{- $made := include "seedcar.made" . | int64 -}}
+{{- $files := ternary (div (add (mul $payload 11 (add1 $made)) 9) 10) 0 (gt $made 0) -}}
 {{- add (div (add (mul $size 5) 3) 4) (div (add (mul $payload 22) 9) 10) 8 $secrets $files -}}
 {{- end -}}
 

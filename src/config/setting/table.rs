@@ -4,7 +4,12 @@ use super::{Id, Setting, Unit};
 
 /// Every setting, in the order of [`Id`].
 pub static TABLE: [Setting; 48] = [
-    row(Id::Config, "config", Unit::File, "read settings from this YAML file"),
+    row(
+        Id::Config,
+        "config",
+        Unit::File,
+        "read settings from this YAML file; what begins with { is the YAML itself",
+    ),
     row(Id::Volume, "volume", Unit::Dir, "memory-backed volume to keep filled")
         .file("volume")
         .or("/seedcar"),

@@ -35,3 +35,18 @@ fn a_file_that_is_not_there_is_one_problem_among_others() {
     assert_eq!(problems[0].to_string(), line);
     assert_eq!(problems[0].kind, Kind::Unreadable);
 }
+
+#[test]
+fn what_begins_with_a_brace_is_the_file_itself() {
+    let written_out = r#"{"outputs": [{"tree": {"exclude": ["*.md"]}}], "wacth": {}}"#;
+    let env = Env::from_iter([("SEEDCAR_CONFIG", written_out), ("SEEDCAR_PREFIX", "a")]);
+    let outcome = load_all(&Flags::new(), &env, Scope::Full);
+    let printed = printed("config", &outcome);
+    assert!(printed[0].starts_with("(not shown)"), "{printed:?}");
+    let line = "wacth: is not a key of this file (config: wacth, line 1); did you mean watch?";
+    assert_eq!(lines(&outcome.config.unwrap_err()), line);
+    let fine = r#" {"outputs": [{"tree": {"exclude": ["*.md"]}}]}"#;
+    let env = Env::from_iter([("SEEDCAR_CONFIG", fine), ("SEEDCAR_PREFIX", "a")]);
+    let config = load_all(&Flags::new(), &env, Scope::Full).config.unwrap();
+    assert!(!config.outputs[0].selection.takes("a.md"));
+}
