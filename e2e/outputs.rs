@@ -4,6 +4,7 @@ mod chosen;
 mod diff;
 mod foreign;
 mod hostile;
+mod optional;
 mod published;
 
 use crate::ledger::Proof;
@@ -45,6 +46,12 @@ pub const PROOFS: &[Proof] = &[
         test: "outputs::published::a_source_that_was_adopted_and_is_held_stops_no_other",
         shows: "after a restart a change of one source while another's answer is held",
         mutants: &["keeper-leaves-adopted-unknown"],
+    },
+    Proof {
+        promise: "P9",
+        test: "outputs::optional::an_empty_one_delays_nothing_and_comes_when_it_is_there",
+        shows: "a source that is not required and is not there; once it is, it is guarded as any other",
+        mutants: &["seed-waits-for-the-optional"],
     },
     Proof {
         promise: "P12",

@@ -207,6 +207,8 @@ pub struct Source {
     pub name: String,
     /// The prefix, safe to ask for.
     pub prefix: Prefix,
+    /// A pod does not start without it.
+    pub required: bool,
 }
 
 /// The watch.

@@ -39,6 +39,8 @@ pub struct Seed {
     pub timeout: Duration,
     /// What the backup volume holds; `None` where there is no backup.
     pub backups: Option<Findings>,
+    /// A pod does not start without it.
+    pub required: bool,
 }
 
 /// What a source was filled with.
@@ -50,6 +52,8 @@ pub enum Filled {
     Backup(String, i64),
     /// What was published already.
     Kept,
+    /// Nothing: it is not required.
+    Nothing,
 }
 
 /// Neither Consul nor a backup, in time.
@@ -81,8 +85,8 @@ impl Seed {
             let attempt = tokio::select! {
                 attempt = self.attempt() => attempt,
                 found = self.share_is_over() => return Ok(self.fall_back(None, &found)),
-                () = until(self.started + self.timeout) => Attempt::Failed(ConsulError::new(
-                    Kind::Timeout, format!("no answer within {:.0?}", self.timeout))),
+                () = until(self.started + self.patience()) => Attempt::Failed(ConsulError::new(
+                    Kind::Timeout, format!("no answer within {:.0?}", self.patience()))),
             };
             let pause = match &attempt {
                 Attempt::Accepted => return Ok(Filled::Consul),
@@ -95,6 +99,9 @@ impl Seed {
             };
             if let Some(filled) = self.instead(&attempt).await {
                 return Ok(filled);
+            }
+            if !self.required && (is_final(&attempt) || sys::now() >= self.started + self.share()) {
+                return Ok(self.do_without(&attempt));
             }
             let left = (self.started + self.timeout).since(sys::now());
             if left < LAST_TRY {
@@ -185,6 +192,29 @@ impl Seed {
             let end = deadline(self.started + self.share());
             let _ = tokio::time::timeout_at(end, self.found()).await;
         }
+    }
+
+    /// How long Consul is waited for; what is not required is not worth more than Consul's share.
+    fn patience(&self) -> Duration {
+        if self.required { self.timeout } else { self.share() }
+    }
+
+    /// Starts without the source.
+    fn do_without(&self, attempt: &Attempt) -> Filled {
+        let hold = match attempt {
+            Attempt::Held(hold) => *hold,
+            Attempt::Hidden(hold) => Some(*hold),
+            Attempt::Accepted | Attempt::Failed(_) => None,
+        };
+        self.source.inbox.put(self.source.at, Offer::instead_of(hold, Content::nothing()));
+        let why = self.unseeded(attempt).text;
+        tracing::warn!(
+            event = "started_without",
+            source = self.source.name,
+            error = why,
+            "the source is not required: it comes once Consul answers for it"
+        );
+        Filled::Nothing
     }
 
     /// A third of the deadline is Consul's; the rest is for whoever starts after us.
@@ -317,6 +347,15 @@ impl Seed {
     }
 }
 
+/// An answer, of which there is nothing more to be had by asking again.
+fn is_final(attempt: &Attempt) -> bool {
+    match attempt {
+        Attempt::Failed(error) => matches!(error.kind, Kind::Denied | Kind::Token),
+        Attempt::Held(_) | Attempt::Hidden(_) => true,
+        Attempt::Accepted => false,
+    }
+}
+
 /// The seed has a deadline to keep: whatever went wrong, it asks again soon.
 fn pace(error: &ConsulError) -> Trouble {
     match error.trouble() {
@@ -338,6 +377,7 @@ impl From<&Filled> for Origin {
     fn from(filled: &Filled) -> Self {
         match filled {
             Filled::Consul | Filled::Kept => Origin::Consul,
+            Filled::Nothing => Origin::None,
             Filled::Backup(..) => Origin::Backup,
         }
     }

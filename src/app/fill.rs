@@ -56,6 +56,7 @@ impl App {
             started: sys::now(),
             timeout: self.config.seed_timeout,
             backups: backups.clone(),
+            required: self.config.sources[source.at].required,
         };
         let seeds: Vec<_> = self.sources.iter().map(one).collect();
         let refusals = self.board.read(|state| state.refusals);

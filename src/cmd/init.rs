@@ -67,6 +67,9 @@ fn sentence(filled: &Filled) -> String {
     match filled {
         Filled::Consul => "seeded from Consul".to_owned(),
         Filled::Backup(file, _) => format!("seeded from the backup {file}"),
+        Filled::Nothing => {
+            "starts without it: Consul gave no answer to use, and it is not required".to_owned()
+        }
         Filled::Kept => "Consul gave no answer to use; what is published stays".to_owned(),
     }
 }

@@ -22,6 +22,7 @@ pub enum Id {
     BackupDelay,
     Prefix,
     Source,
+    Optional,
     File,
     ExactPrefix,
     AllowRootPrefix,

@@ -38,6 +38,8 @@ pub(super) struct NamedPrefix {
     pub prefix: String,
     /// No `/` is to be added.
     pub exact: bool,
+    /// A pod does not start without it.
+    pub required: bool,
     /// Where it was typed.
     pub origin: Origin,
 }
@@ -193,6 +195,7 @@ impl Typed {
                 name: Some(DEFAULT_SOURCE.to_owned()),
                 prefix: text,
                 exact: false,
+                required: true,
                 origin,
             }),
             Id::Source => self.sources.push(NamedPrefix::read(text, origin)),
@@ -384,15 +387,17 @@ impl NamedPrefix {
             Some((name, prefix)) => (Some(name.to_owned()), prefix.to_owned()),
             None => (None, text.clone()),
         };
-        Self { id: Id::Source, text, name, prefix, exact: false, origin }
+        let (exact, required) = (false, true);
+        Self { id: Id::Source, text, name, prefix, exact, required, origin }
     }
 }
 
 impl std::fmt::Display for NamedPrefix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let exact = if self.exact { " (exact)" } else { "" };
+        let optional = if self.required { "" } else { " (not required)" };
         match &self.name {
-            Some(name) => write!(f, "{name}={}{exact}", self.prefix),
+            Some(name) => write!(f, "{name}={}{exact}{optional}", self.prefix),
             None => f.write_str(&self.text),
         }
     }

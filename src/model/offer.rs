@@ -88,6 +88,12 @@ impl Content {
         Self { snapshot, origin, stale: false, marks, date: confirmed, how, judged: None }
     }
 
+    /// Nothing, in the place of what there is no answer for. It gives way to anything.
+    pub fn nothing() -> Self {
+        let snapshot = Arc::new(Snapshot::empty(0));
+        Self { origin: Origin::None, ..Self::from_backup(snapshot, 0, Moment::default()) }
+    }
+
     /// Whether the guard has to see it again, because `published` came meanwhile. A backup was not
     /// judged: it gives way to anything, or a person has chosen it.
     pub fn is_outgrown(&self, published: &Published) -> bool {

@@ -125,6 +125,9 @@ terminationMessagePolicy: FallbackToLogsOnError
 {{- $pairs := list -}}
 {{- range $values.sources -}}{{- $pairs = append $pairs (printf "%s=%s" .name .prefix) -}}{{- end -}}
 {{- $settings = append $settings (list "SEEDCAR_SOURCE" (join "," $pairs)) -}}
+{{- $optional := list -}}
+{{- range $values.sources -}}{{- if eq (toString .required) "false" -}}{{- $optional = append $optional .name -}}{{- end -}}{{- end -}}
+{{- $settings = append $settings (list "SEEDCAR_OPTIONAL" (join "," $optional)) -}}
 {{- end -}}
 {{- $settings = append $settings (list "SEEDCAR_FILE" (join "," $values.files)) -}}
 {{- if $values.config -}}

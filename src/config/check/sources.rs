@@ -3,6 +3,7 @@
 use super::{
     super::{
         Scope, Source,
+        guess::did_you_mean,
         problem::{Kind, Problem, Reason},
         setting::Id,
         typed::NamedPrefix,
@@ -29,6 +30,7 @@ impl Checker<'_> {
             let hint = "write --prefix PREFIX, or --source NAME=PREFIX";
             self.problems.push(problem.hint(hint));
         }
+        self.optional_are_sources();
         let mut sources = Vec::new();
         for (i, given) in typed.iter().enumerate() {
             let rules = PrefixRules { exact: rules.exact || given.exact, ..rules };
@@ -36,6 +38,19 @@ impl Checker<'_> {
             sources.extend(self.source(given, before, rules));
         }
         sources
+    }
+
+    fn optional_are_sources(&mut self) {
+        let names = self.typed.sources.iter().filter_map(|source| source.name.as_deref());
+        let names: Vec<&str> = names.collect();
+        for given in self.typed.all(Id::Optional) {
+            if !names.contains(&given.text.as_str()) {
+                let problem = Problem::new(Kind::Unknown, "optional", "is the name of no source");
+                let problem = problem.text(&given.text).at(given.origin.clone());
+                let hint = did_you_mean(&given.text, names.iter().copied());
+                self.problems.push(Problem { hint, ..problem });
+            }
+        }
     }
 
     fn source(
@@ -50,7 +65,9 @@ impl Checker<'_> {
             Some(_) => self.sound(given, prefix),
             None => None, // one mistake, one problem
         };
-        Some(Source { name: name?, prefix: prefix? })
+        let (name, mut optional) = (name?, self.typed.all(Id::Optional).iter());
+        let required = given.required && !optional.any(|optional| optional.text == name);
+        Some(Source { name, prefix: prefix?, required })
     }
 
     fn sound<T>(&mut self, given: &NamedPrefix, read: Result<T, Reason>) -> Option<T> {

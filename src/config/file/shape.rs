@@ -86,17 +86,18 @@ impl<'f> Reader<'f> {
             let Some(fields) = self.fields(&path, item) else {
                 continue;
             };
-            let (mut name, mut prefix, mut exact) = (None, None, false);
+            let (mut name, mut prefix, mut exact, mut required) = (None, None, false, true);
             for (key, value) in fields {
                 let at = join(&path, &key);
                 match key.as_str() {
                     "name" => name = Some(self.string(&at, value)),
                     "prefix" => prefix = Some(self.string(&at, value)),
                     "exactPrefix" => exact = self.bool(&at, value),
-                    _ => self.unknown(&at, &["name", "prefix", "exactPrefix"]),
+                    "required" => required = self.bool(&at, value),
+                    _ => self.unknown(&at, &["name", "prefix", "exactPrefix", "required"]),
                 }
             }
-            self.source(&path, name, prefix, exact);
+            self.source(&path, name, prefix, (exact, required));
         }
     }
 
@@ -105,7 +106,7 @@ impl<'f> Reader<'f> {
         path: &str,
         name: Option<Option<String>>,
         prefix: Option<Option<String>>,
-        exact: bool,
+        (exact, required): (bool, bool),
     ) {
         for (key, there) in [("name", name.is_some()), ("prefix", prefix.is_some())] {
             if !there {
@@ -120,6 +121,7 @@ impl<'f> Reader<'f> {
                 name: Some(name),
                 prefix,
                 exact,
+                required,
                 origin: self.at(path),
             });
         }

@@ -3,7 +3,7 @@
 use super::{Id, Setting, Unit};
 
 /// Every setting, in the order of [`Id`].
-pub static TABLE: [Setting; 48] = [
+pub static TABLE: [Setting; 49] = [
     row(
         Id::Config,
         "config",
@@ -61,6 +61,14 @@ pub static TABLE: [Setting; 48] = [
     row(Id::Source, "source", Unit::Source, "Consul prefix to mirror under a name; later ones win")
         .repeats()
         .file("sources"),
+    row(
+        Id::Optional,
+        "optional",
+        Unit::Name,
+        "name of a source that a pod may start without; the others are needed",
+    )
+    .repeats()
+    .advanced(),
     row(
         Id::File,
         "file",

@@ -50,3 +50,17 @@ fn what_begins_with_a_brace_is_the_file_itself() {
     let config = load_all(&Flags::new(), &env, Scope::Full).config.unwrap();
     assert!(!config.outputs[0].selection.takes("a.md"));
 }
+
+#[test]
+fn a_source_is_required_unless_something_says_otherwise() {
+    let required = |flags: &str, file: &str| {
+        let sources = config(flags, "", file).sources;
+        sources.into_iter().map(|source| source.required).collect::<Vec<_>>()
+    };
+    let file = "sources: [{name: a, prefix: x}, {name: b, prefix: y, required: false}]";
+    assert_eq!(required("", file), [true, false]);
+    assert_eq!(required("--optional a", file), [false, false]);
+    let line = "optional \"c\": is the name of no source (--optional); did you mean a?";
+    let problems = problems("--source a=x --optional c", "", "");
+    assert!(lines(&problems).starts_with(&line[..45]), "{}", lines(&problems));
+}
