@@ -17,6 +17,7 @@ mod release;
 mod secrets;
 mod seeded;
 mod tenants;
+mod told;
 mod traps;
 mod upgraded;
 mod watcher;
@@ -60,6 +61,12 @@ pub const PROOFS: &[Proof] = &[
         test: "events::tests::what_was_adopted_has_been_told_and_its_end_has_not",
         shows: "a restart tells of nothing again, and of the end of what an earlier process told",
         mutants: &["events-of-the-adopted"],
+    },
+    Proof {
+        promise: "P7",
+        test: "pods::told::an_application_of_another_user_is_told_by_the_program_that_init_has_left_it",
+        shows: "a change is a signal in another container, by the program that init has put there",
+        mutants: &[],
     },
     Proof {
         promise: "P10",
