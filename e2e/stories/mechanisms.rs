@@ -138,7 +138,11 @@ fn replace(file: &Path, token: &str) {
 
 /// The mechanism that brought what is published now.
 fn brought_by(sidecar: &Sidecar<'_>) -> String {
-    let published = sidecar.events("published").pop().expect("a publish");
+    // It is logged a moment after it can be seen.
+    let published = eventually("it is logged", SOON, || {
+        let index = sidecar.source().index?;
+        sidecar.events("published").pop().filter(|event| event["index"] == index)
+    });
     published["mechanism"].as_str().expect("a word").to_owned()
 }
 
