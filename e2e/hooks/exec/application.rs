@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -73,6 +74,14 @@ impl Application {
         let scratch = TempDir::new().expect("a directory");
         let file = |name: &str| File::create(scratch.path().join(name)).expect("a file");
         command.stdin(Stdio::null()).stdout(file("out")).stderr(file("log"));
+        // Who started the tests may ignore it, as nohup does, and that is inherited.
+        let hears = || {
+            // SAFETY: it is async-signal-safe.
+            unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
+            Ok(())
+        };
+        // SAFETY: `hears` makes one system call.
+        unsafe { command.pre_exec(hears) };
         let child = command.spawn().expect("start seedcar exec");
         Self { child, scratch, exec_dir: exec_dir.to_owned() }
     }
