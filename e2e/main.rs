@@ -21,6 +21,7 @@ mod manifest;
 mod monitoring;
 mod outputs;
 mod pods;
+mod question;
 mod quorum;
 mod readers;
 mod readme;

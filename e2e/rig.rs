@@ -60,6 +60,14 @@ impl Pod {
         Self::bare().arg(&["--consul", &consul.to_string(), "--prefix", prefix])
     }
 
+    /// A pod of the Consul at `consul` with this configuration file.
+    pub fn configured(consul: SocketAddr, config: &serde_json::Value) -> Self {
+        let pod = Self::bare();
+        let path = pod.scratch.path().join("seedcar.yaml");
+        std::fs::write(&path, config.to_string()).expect("write a configuration");
+        pod.arg(&["--consul", &consul.to_string(), "--config", path.to_str().expect("UTF-8")])
+    }
+
     /// A pod without a source or a Consul.
     pub fn bare() -> Self {
         let shm = Path::new("/dev/shm");

@@ -1,7 +1,7 @@
 //! A login by an auth method of type `kubernetes`: Consul asks the API server whose JWT it is. Here that
 //! is a stand-in, which answers the two questions that Consul puts to it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::jwt::Claims;
 use super::scene::Scene;
 use crate::ledger::Tally;
+use crate::question;
 use crate::security::tls_server::Identity;
 
 const GROUP: &str = "access::kubernetes";
@@ -65,9 +66,7 @@ impl Shared {
         let connection = ServerConnection::new(config).ok()?;
         let mut reader = BufReader::new(StreamOwned::new(connection, stream));
         loop {
-            let mut first = String::new();
-            reader.read_line(&mut first).ok().filter(|read| *read > 0)?;
-            let body = read_body(&mut reader)?;
+            let (first, body) = question::read(&mut reader)?;
             let (status, answer) = self.say(&first, &body);
             let answer = answer.to_string();
             let head = format!(
@@ -105,24 +104,6 @@ impl Shared {
         });
         ("201 Created", kind)
     }
-}
-
-fn read_body(reader: &mut impl BufRead) -> Option<Vec<u8>> {
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let line = line.trim().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(said) = line.strip_prefix("content-length:") {
-            length = said.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(body)
 }
 
 fn config(identity: &Identity) -> Arc<ServerConfig> {

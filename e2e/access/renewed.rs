@@ -167,6 +167,7 @@ fn logins_that_do_not_help_become_fewer() {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(10) {
         scene.revoke("r5");
+        // How often it is revoked, not what is waited for.
         std::thread::sleep(Duration::from_millis(50));
     }
     // Pauses of at least 1/4, 1/2, 1, 2 and 4 s.

@@ -1,13 +1,14 @@
 //! A token that not every server knows yet. One Consul alone knows it at once; here a stand-in has its
 //! followers lag.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
 
 use crate::ledger::Tally;
+use crate::question;
 use crate::rig::Pod;
 
 const GROUP: &str = "access::spread";
@@ -33,7 +34,7 @@ fn lagging(times: usize) -> (SocketAddr, Arc<Mutex<Vec<&'static str>>>) {
 }
 
 fn answer(mut stream: TcpStream, log: &Mutex<Vec<&'static str>>, times: usize) -> Option<()> {
-    let first = read_question(&stream)?;
+    let (first, _) = question::read(&mut BufReader::new(&stream))?;
     let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
     let (what, status, body) = match first.split(['?', ' ']).nth(1)? {
         "/v1/acl/login" => ("login", "200 OK", TOKEN),
@@ -48,26 +49,6 @@ fn answer(mut stream: TcpStream, log: &Mutex<Vec<&'static str>>, times: usize) -
     let length = body.len();
     let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nX-Consul-Index: 5\r\n");
     write!(stream, "{head}Content-Length: {length}\r\n\r\n{body}").ok()
-}
-
-/// The first line of a question that was read to its end.
-fn read_question(stream: &TcpStream) -> Option<String> {
-    let mut reader = BufReader::new(stream);
-    let (mut first, mut length) = (String::new(), 0);
-    reader.read_line(&mut first).ok()?;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let line = line.trim().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(said) = line.strip_prefix("content-length:") {
-            length = said.trim().parse().ok()?;
-        }
-    }
-    reader.read_exact(&mut vec![0; length]).ok()?;
-    Some(first)
 }
 
 #[test]

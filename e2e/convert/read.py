@@ -1,23 +1,11 @@
 """Reads a file with Python's parsers and prints what is in it as JSON, names in order."""
 
 import json
+import pathlib
 import sys
 
-
-def read(form, path):
-    if form == "json":
-        return json.load(open(path, encoding="utf-8"))
-    if form == "toml":
-        import tomllib
-
-        return tomllib.load(open(path, "rb"))
-    if form == "yaml":
-        import yaml
-
-        return yaml.safe_load(open(path, encoding="utf-8"))
-    import dotenv
-
-    return dict(dotenv.dotenv_values(path, interpolate=False))
-
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+from parsers import read
 
 print(json.dumps(read(*sys.argv[1:3]), sort_keys=True))

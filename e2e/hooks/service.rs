@@ -1,11 +1,13 @@
 //! A service that is asked and told, and answers what the test says.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+
+use crate::question;
 
 /// Never to answer.
 pub const SILENT: u16 = 0;
@@ -53,16 +55,7 @@ impl Service {
 }
 
 fn read(reader: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
-    let (mut first, mut line, mut length) = (String::new(), String::new(), 0);
-    reader.read_line(&mut first).ok()?;
-    while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().expect("a number");
-        }
-        line.clear();
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
+    let (first, body) = question::read(reader)?;
     let method = first.split(' ').next()?.to_owned();
     Some((method, serde_json::from_slice(&body).expect("JSON")))
 }

@@ -3,21 +3,15 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::service::{SILENT, Service};
 use crate::consul::{Consul, Kind};
 use crate::rig::{Pod, SOON};
 use crate::wait::{eventually, throughout};
 
-fn pod(consul: &Consul, hook: &Value) -> (TempDir, Pod) {
-    let scratch = TempDir::new().expect("a directory");
+fn pod(consul: &Consul, hook: &Value) -> Pod {
     let config = json!({"sources": [{"name": "app", "prefix": "app"}], "hook": hook});
-    let path = scratch.path().join("seedcar.yaml");
-    std::fs::write(&path, config.to_string()).expect("write it");
-    let path = path.to_str().expect("UTF-8");
-    let pod = Pod::bare().arg(&["--consul", &consul.addr().to_string(), "--config", path]);
-    (scratch, pod)
+    Pod::configured(consul.addr(), &config)
 }
 
 /// Waits for a body that is so.
@@ -31,8 +25,7 @@ fn a_service_is_told_what_has_changed_and_of_nothing_else() {
     consul.put("app/db/host", "1");
     consul.put("app/web", "S3CRET");
     let service = Service::start(|_| {});
-    let (_scratch, pod) =
-        pod(&consul, &json!({"url": service.url, "method": "PUT", "only": ["db/*"]}));
+    let pod = pod(&consul, &json!({"url": service.url, "method": "PUT", "only": ["db/*"]}));
     pod.init();
     let sidecar = pod.run(&[]);
     // What init published nobody has been told of.
@@ -61,7 +54,7 @@ fn a_hook_that_fails_or_hangs_delays_nothing_and_hears_of_all_in_the_end() {
     let consul = Consul::start(Kind::Real);
     consul.put("app/a", "0");
     let service = Service::start(|_| {});
-    let (_scratch, pod) = pod(&consul, &json!({"url": service.url, "timeout": "20s"}));
+    let pod = pod(&consul, &json!({"url": service.url, "timeout": "20s"}));
     pod.init();
     let sidecar = pod.run(&[]);
     until_told(&service, "it is told", |body| body["changed"].is_null());
@@ -102,7 +95,7 @@ fn what_a_killed_sidecar_did_not_tell_the_next_one_does() {
     let consul = Consul::start(Kind::Real);
     consul.put("app/a", "0");
     let service = Service::start(|_| {});
-    let (_scratch, pod) = pod(&consul, &json!({"url": service.url}));
+    let pod = pod(&consul, &json!({"url": service.url}));
     pod.init();
     let sidecar = pod.run(&[]);
     until_told(&service, "it is told", |body| body["changed"].is_null());

@@ -12,15 +12,21 @@ use crate::consul::{Consul, Kind};
 use crate::rig::{Pod, SOON, Sidecar};
 use crate::wait::{eventually, throughout};
 
-/// A pod of the prefix `app` with this validation; the directory has its files.
-fn pod(consul: &Consul, validate: &Value) -> (TempDir, Pod) {
-    let scratch = TempDir::new().expect("a directory");
+/// A pod of the prefix `app` with this validation.
+fn pod(consul: &Consul, validate: &Value) -> Pod {
     let config = json!({"sources": [{"name": "app", "prefix": "app"}], "validate": validate});
-    let path = scratch.path().join("seedcar.yaml");
-    std::fs::write(&path, config.to_string()).expect("write it");
-    let path = path.to_str().expect("UTF-8");
-    let pod = Pod::bare().arg(&["--consul", &consul.addr().to_string(), "--config", path]);
-    (scratch, pod)
+    Pod::configured(consul.addr(), &config)
+}
+
+/// A pod of `base` and `app` whose JSON has to be JSON; in Consul it is.
+fn pod_of_two(consul: &Consul) -> Pod {
+    consul.put("base/a.json", "{}");
+    consul.put("app/b", "1");
+    let config = json!({
+        "sources": [{"name": "base", "prefix": "base"}, {"name": "app", "prefix": "app"}],
+        "validate": {"files": [{"files": "*.json"}]},
+    });
+    Pod::configured(consul.addr(), &config)
 }
 
 fn script(at: &Path, text: &str) -> String {
@@ -43,7 +49,7 @@ fn what_does_not_pass_is_never_seen_and_shown_and_let_through_by_a_person() {
     let says = json!({"type": "object", "properties": {"port": {"type": "integer"}}});
     std::fs::write(&schema, says.to_string()).expect("write it");
     let files = json!([{"files": "*.json", "schema": schema}, {"files": "rules/*", "as": "yaml"}]);
-    let (_scratch, pod) = pod(&consul, &json!({"required": ["db/*"], "files": files}));
+    let pod = pod(&consul, &json!({"required": ["db/*"], "files": files}));
     pod.init();
     let sidecar = pod.run(&[]);
     sidecar.until("the watch works", |s| s.mechanisms["watch"].up);
@@ -91,7 +97,7 @@ fn what_does_not_pass_is_never_seen_and_shown_and_let_through_by_a_person() {
 fn init_starts_from_the_backup_where_consul_has_what_does_not_pass() {
     let consul = Consul::start(Kind::Real);
     consul.put("app/app.json", "{}");
-    let (_scratch, pod) = pod(&consul, &json!({"files": [{"files": "*.json"}]}));
+    let pod = pod(&consul, &json!({"files": [{"files": "*.json"}]}));
     pod.init();
     let sidecar = pod.run(&["--backup-delay", "0s"]);
     eventually("there is a backup", SOON, || (!pod.backups().is_empty()).then_some(()));
@@ -114,7 +120,7 @@ fn what_comes_from_a_backup_is_not_asked_about() {
     consul.put("app/a", "1");
     let scratch = TempDir::new().expect("a directory");
     let command = script(&scratch.path().join("check"), "exit 0");
-    let (_scratch, pod) = pod(&consul, &json!({"command": [command]}));
+    let pod = pod(&consul, &json!({"command": [command]}));
     pod.init();
     let sidecar = pod.run(&["--backup-delay", "0s"]);
     eventually("there is a backup", SOON, || (!pod.backups().is_empty()).then_some(()));
@@ -130,7 +136,7 @@ fn what_comes_from_a_backup_is_not_asked_about() {
 fn init_without_a_backup_says_what_is_wrong() {
     let consul = Consul::start(Kind::Real);
     consul.put("app/app.json", "{");
-    let (_scratch, pod) = pod(&consul, &json!({"files": [{"files": "*.json"}]}));
+    let pod = pod(&consul, &json!({"files": [{"files": "*.json"}]}));
     let began = Instant::now();
     let ended = pod.seedcar(&["init"]);
     assert_eq!(ended.code(), 69);
@@ -149,17 +155,7 @@ fn init_without_a_backup_says_what_is_wrong() {
 #[test]
 fn a_source_whose_news_are_refused_does_not_stop_another() {
     let consul = Consul::start(Kind::Real);
-    consul.put("base/a.json", "{}");
-    consul.put("app/b", "1");
-    let scratch = TempDir::new().expect("a directory");
-    let config = json!({
-        "sources": [{"name": "base", "prefix": "base"}, {"name": "app", "prefix": "app"}],
-        "validate": {"files": [{"files": "*.json"}]},
-    });
-    let path = scratch.path().join("seedcar.yaml");
-    std::fs::write(&path, config.to_string()).expect("write it");
-    let path = path.to_str().expect("UTF-8");
-    let pod = Pod::bare().arg(&["--consul", &consul.addr().to_string(), "--config", path]);
+    let pod = pod_of_two(&consul);
     pod.init();
     let sidecar = pod.run(&[]);
     // What was adopted is known by its digest alone until Consul has answered, or a backup is there.
@@ -187,7 +183,7 @@ fn a_command_is_asked_about_what_nobody_sees_yet() {
     let scratch = TempDir::new().expect("a directory");
     let text = "test -z \"$CONSUL_HTTP_TOKEN\" && grep -q good \"$SEEDCAR_DIR/a\"";
     let command = script(&scratch.path().join("check"), text);
-    let (_scratch, pod) = pod(&consul, &json!({"command": [command, "x"]}));
+    let pod = pod(&consul, &json!({"command": [command, "x"]}));
     let pod = pod.env("CONSUL_HTTP_TOKEN", "");
     pod.init();
     let sidecar = pod.run(&[]);
@@ -213,7 +209,7 @@ fn a_command_that_hangs_delays_nothing_that_comes_after_it() {
         pids.display()
     );
     let command = script(&scratch.path().join("check"), &text);
-    let (_scratch, pod) = pod(&consul, &json!({"command": [command], "timeout": "30s"}));
+    let pod = pod(&consul, &json!({"command": [command], "timeout": "30s"}));
     pod.init();
     let sidecar = pod.run(&[]);
     sidecar.until("the watch works", |s| s.mechanisms["watch"].up);
@@ -243,7 +239,7 @@ fn a_service_is_asked_and_one_that_gives_no_answer_refuses() {
         let directory = Path::new(body["directory"].as_str().expect("a path"));
         assert!(directory.join("a").is_file(), "it can be read: {body}");
     });
-    let (_scratch, pod) = pod(&consul, &json!({"url": service.url, "timeout": "1s"}));
+    let pod = pod(&consul, &json!({"url": service.url, "timeout": "1s"}));
     pod.init();
     let sidecar = pod.run(&[]);
     sidecar.until("the watch works", |s| s.mechanisms["watch"].up);
@@ -270,7 +266,7 @@ fn init_asks_anew_whatever_an_earlier_one_was_told() {
     consul.put("app/a", "1");
     let scratch = TempDir::new().expect("a directory");
     let command = script(&scratch.path().join("check"), "exit 1");
-    let (_scratch, pod) = pod(&consul, &json!({"command": [command]}));
+    let pod = pod(&consul, &json!({"command": [command]}));
     assert_eq!(pod.seedcar(&["init"]).code(), 69);
     script(&scratch.path().join("check"), "sleep 1.5");
     assert_eq!(pod.seedcar(&["init"]).code(), 0);
@@ -285,7 +281,7 @@ fn a_command_that_takes_its_time_is_asked_once() {
     let asked = scratch.path().join("asked");
     let text = format!("echo x >> {}; sleep 2", asked.display());
     let command = script(&scratch.path().join("check"), &text);
-    let (_scratch, pod) = pod(&consul, &json!({"command": [command]}));
+    let pod = pod(&consul, &json!({"command": [command]}));
     pod.init();
     let times = || std::fs::read_to_string(&asked).unwrap_or_default().lines().count();
     assert_eq!(times(), 1);
@@ -299,17 +295,7 @@ fn a_command_that_takes_its_time_is_asked_once() {
 #[test]
 fn after_a_restart_too_a_refused_source_stops_no_other() {
     let consul = Consul::start(Kind::Real);
-    consul.put("base/a.json", "{}");
-    consul.put("app/b", "1");
-    let scratch = TempDir::new().expect("a directory");
-    let config = json!({
-        "sources": [{"name": "base", "prefix": "base"}, {"name": "app", "prefix": "app"}],
-        "validate": {"files": [{"files": "*.json"}]},
-    });
-    let path = scratch.path().join("seedcar.yaml");
-    std::fs::write(&path, config.to_string()).expect("write it");
-    let path = path.to_str().expect("UTF-8");
-    let pod = Pod::bare().arg(&["--consul", &consul.addr().to_string(), "--config", path]);
+    let pod = pod_of_two(&consul);
     pod.init();
     let sidecar = pod.run(&["--backup-delay", "0s"]);
     eventually("there are backups", SOON, || (pod.backups().len() >= 2).then_some(()));

@@ -9,14 +9,10 @@ use crate::consul::{Consul, Kind};
 use crate::rig::{Pod, SOON};
 use crate::wait::eventually;
 
-/// A pod with these outputs of the prefix `app`. The file must live as long as it.
-fn pod(consul: &Consul, outputs: &Value) -> (tempfile::NamedTempFile, Pod) {
-    let config = tempfile::NamedTempFile::new().expect("a file");
-    let text = json!({"sources": [{"name": "app", "prefix": "app"}], "outputs": outputs});
-    std::fs::write(config.path(), text.to_string()).expect("write it");
-    let path = config.path().to_str().expect("UTF-8");
-    let pod = Pod::bare().arg(&["--consul", &consul.addr().to_string(), "--config", path]);
-    (config, pod)
+/// A pod with these outputs of the prefix `app`.
+fn pod(consul: &Consul, outputs: &Value) -> Pod {
+    let config = json!({"sources": [{"name": "app", "prefix": "app"}], "outputs": outputs});
+    Pod::configured(consul.addr(), &config)
 }
 
 fn mode(pod: &Pod, path: &str) -> Option<u32> {
@@ -53,7 +49,7 @@ fn keys_are_chosen_renamed_and_decoded_and_files_have_their_modes() {
         {"file": {"path": "host.txt", "key": "db/host", "mode": "0400"}},
         {"file": {"path": "port.txt", "key": "db/port", "default": "5432\n"}},
     ]);
-    let (_config, pod) = pod(&consul, &outputs);
+    let pod = pod(&consul, &outputs);
     pod.init();
     let sidecar = pod.run(&["--heartbeat", "1s"]);
     let expected = [
@@ -97,7 +93,7 @@ fn a_value_that_unpacks_to_more_than_is_allowed_leaves_what_is_there() {
     let consul = Consul::start(Kind::Real);
     consul.put("app/a", "1");
     let outputs = json!([{"tree": {"decode": [{"keys": "bomb", "as": "gzip"}]}}]);
-    let (_config, pod) = pod(&consul, &outputs);
+    let pod = pod(&consul, &outputs);
     let pod = pod.arg(&["--max-bytes", "1Mi"]);
     pod.init();
     let sidecar = pod.run(&[]);

@@ -13,14 +13,11 @@ fn it_says_what_would_change_and_where_each_file_comes_from_and_no_value() {
     {
         consul.put(key, value);
     }
-    let config = tempfile::NamedTempFile::new().expect("a file");
-    let text = json!({
+    let config = json!({
         "sources": [{"name": "base", "prefix": "base"}, {"name": "app", "prefix": "app"}],
         "validate": {"files": [{"files": "*.json"}]},
     });
-    std::fs::write(config.path(), text.to_string()).expect("write it");
-    let path = config.path().to_str().expect("UTF-8");
-    let pod = Pod::bare().arg(&["--consul", &consul.addr().to_string(), "--config", path]);
+    let pod = Pod::configured(consul.addr(), &config);
 
     let said = pod.seedcar(&["diff", "--check"]);
     assert_eq!(said.code(), 75);

@@ -74,8 +74,7 @@ fn layers_are_laid_over_each_other_as_the_output_says_and_not_as_the_sources_sta
     {
         consul.put(key, value);
     }
-    let config = tempfile::NamedTempFile::new().expect("a file");
-    let text = json!({
+    let config = json!({
         "sources": [{"name": "app", "prefix": "app"}, {"name": "base", "prefix": "base"}],
         "outputs": [
             {"tree": {"layers": ["base", "app"]}},
@@ -83,9 +82,7 @@ fn layers_are_laid_over_each_other_as_the_output_says_and_not_as_the_sources_sta
             {"file": {"path": "base.yaml", "layers": ["base"]}},
         ],
     });
-    std::fs::write(config.path(), text.to_string()).expect("write it");
-    let path = config.path().to_str().expect("UTF-8");
-    let pod = Pod::bare().arg(&["--consul", &consul.addr().to_string(), "--config", path]);
+    let pod = Pod::configured(consul.addr(), &config);
     pod.init();
     let sidecar = pod.run(&[]);
     for (file, value) in [("a", "base"), ("b", "app"), ("c", "app")] {

@@ -1,9 +1,12 @@
 """Reads a file with Python's parsers: names and values, in base64, one pair a line."""
 
 import base64
-import json
+import pathlib
 import sys
-import tomllib
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+from parsers import read
 
 
 def flat(prefix, value):
@@ -14,20 +17,6 @@ def flat(prefix, value):
     else:
         assert isinstance(value, str), f"{prefix!r} is read as {type(value)}: {value!r}"
         yield prefix, value
-
-
-def read(form, path):
-    if form == "json":
-        return json.load(open(path, encoding="utf-8"))
-    if form == "toml":
-        return tomllib.load(open(path, "rb"))
-    if form == "yaml":
-        import yaml
-
-        return yaml.safe_load(open(path, encoding="utf-8"))
-    import dotenv
-
-    return dict(dotenv.dotenv_values(path, interpolate=False))
 
 
 for name, value in flat(None, read(*sys.argv[1:3])):
