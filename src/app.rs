@@ -224,7 +224,17 @@ impl App {
 
     /// Every mechanism that may be told to ask Consul at once.
     fn pokes(&self) -> Vec<Arc<Notify>> {
-        self.watch_pokes.iter().chain(&self.heartbeat_pokes).cloned().collect()
+        self.named_pokes().into_iter().map(|(_, _, poke)| poke).collect()
+    }
+
+    /// The same, and whose each is.
+    fn named_pokes(&self) -> Vec<(usize, Mechanism, Arc<Notify>)> {
+        let of = |who, pokes: &[Arc<Notify>]| {
+            let named = pokes.iter().cloned().enumerate();
+            named.map(|(at, poke)| (at, who, poke)).collect::<Vec<_>>()
+        };
+        let watches = of(Mechanism::Watch, &self.watch_pokes);
+        [watches, of(Mechanism::Heartbeat, &self.heartbeat_pokes)].concat()
     }
 
     /// Waits for the board; a volume error for which `fatal` holds ends the wait, a lock does not.

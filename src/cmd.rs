@@ -15,8 +15,10 @@ pub mod run;
 pub mod status;
 pub mod wait;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
+
+use serde::Serialize;
 
 use crate::config::{Config, Outcome};
 use crate::exit::Exit;
@@ -48,7 +50,13 @@ fn tell(outcome: &Outcome) {
 /// One line on standard error. Where nobody can read it the exit code still speaks, so that a failure
 /// here must not change it.
 fn complain(text: std::fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "seedcar: {text}");
+    let _ = writeln!(io::stderr(), "seedcar: {text}");
+}
+
+/// A value for programs, as JSON for people, and a line's end.
+fn print_json(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
 }
 
 /// Leaves one line where Kubernetes shows it: on standard error, and in the termination message file

@@ -108,10 +108,12 @@ pub struct Outside {
     pub timeout: Duration,
 }
 
-impl Outside {
-    /// The longest that an answer may take, of whoever is asked.
-    pub fn longest(&self) -> Duration {
-        (self.timeout + Duration::from_secs(1)) * 2
+impl Validate {
+    /// The longest that others may be asked in one round: both of them about all news together, and about
+    /// those of each of so many sources alone.
+    pub fn asking(&self, sources: usize) -> Duration {
+        let both = |outside: &Outside| (outside.timeout + Duration::from_secs(1)) * 2;
+        self.outside.as_ref().map_or(Duration::ZERO, both) * (sources as u32 + 1)
     }
 }
 

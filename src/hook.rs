@@ -8,7 +8,6 @@ use crate::board::{Board, Failure, State};
 use crate::config::Hook;
 use crate::metrics::{Id, Metrics};
 use crate::model::changed::News;
-use crate::model::moment::rfc3339;
 use crate::model::pace::{Backoff, Trouble};
 use crate::request;
 use crate::supervise::Pulse;
@@ -36,9 +35,9 @@ pub async fn run(setup: &Setup, board: &Board, metrics: &Metrics, pulse: &Pulse)
         changes.borrow_and_update();
         let news = board.read(|state| {
             let news = state.untold.news(&setup.hook.only).filter(|_| state.seeded)?;
-            Some((body(setup, state, &news), news))
+            Some((body(setup, state, &news), state.generation.clone(), news))
         });
-        let Some((body, news)) = news else {
+        let Some((body, generation, news)) = news else {
             // What changed does not matter: it need not be kept.
             if board.read(|state| state.seeded && state.untold.is_there()) {
                 board.update(|state| state.untold.forget_unless(&setup.hook.only));
@@ -49,7 +48,7 @@ pub async fn run(setup: &Setup, board: &Board, metrics: &Metrics, pulse: &Pulse)
         let pause = match tell(&setup.hook, &body).await {
             Ok(()) => {
                 backoff.reset();
-                went_well(board, metrics, &body, news.until);
+                went_well(board, metrics, generation, news.until);
                 continue;
             }
             Err(error) => {
@@ -85,15 +84,13 @@ fn body(setup: &Setup, state: &State, news: &News) -> Value {
     json!({"generation": state.generation, "changed": news.paths, "sources": sources})
 }
 
-fn went_well(board: &Board, metrics: &Metrics, body: &Value, until: u64) {
+fn went_well(board: &Board, metrics: &Metrics, generation: Option<String>, until: u64) {
     metrics.count(Id::HookRequests, &["success"]);
+    tracing::debug!(event = "hook_told", generation, "the hook has been told");
     board.update(|state| {
         state.untold.told(until);
-        state.hook.told = body["generation"].as_str().map(str::to_owned);
-        state.hook.error = None;
+        (state.hook.told, state.hook.error) = (generation, None);
     });
-    let (generation, at) = (body["generation"].as_str(), rfc3339(sys::wall_seconds()));
-    tracing::debug!(event = "hook_told", generation, at, "the hook has been told");
 }
 
 fn failed(board: &Board, metrics: &Metrics, error: String) {

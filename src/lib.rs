@@ -71,6 +71,7 @@ pub mod store;
 pub mod supervise;
 pub mod sync;
 pub mod sys;
+pub mod tls;
 pub mod units;
 pub mod validate;
 pub mod watch;

@@ -29,7 +29,6 @@ use tokio::sync::Notify;
 use crate::board::{Board, Failure};
 use crate::config::Validate;
 use crate::metrics::{Id, Metrics};
-use crate::model::format::TooLarge;
 use crate::model::key::Prefix;
 use crate::model::moment::Moment;
 use crate::model::offer::{Content, Offer};
@@ -109,8 +108,6 @@ pub struct Publisher {
     learn_again: Moment,
     /// When the volume was opened.
     opened: Moment,
-    /// What the generation that was made last has changed, if somebody is to be told and is not yet.
-    untold: Option<Option<Vec<Box<str>>>>,
     /// How long others have been asked since the last publish.
     asked: Duration,
     /// The last question to others was given up for something newer.
@@ -209,7 +206,6 @@ impl Publisher {
             look_again: None,
             learn_again: Moment::default(),
             opened: sys::now(),
-            untold: None,
             asked: Duration::ZERO,
             gave_way: false,
             again_at: None,
@@ -227,9 +223,11 @@ impl Publisher {
 
     /// Works until the slots are closed.
     pub fn run(mut self, inbox: &Inbox, pulse: &Pulse) {
+        let asking = self.setup.validate.as_ref().map(|v| v.asking(self.setup.sources.len()));
+        let asking = asking.unwrap_or_default();
         loop {
             // Generous: a full publish of the largest allowed content must not look like a hang.
-            pulse.tick(Duration::from_secs(90) + self.asking());
+            pulse.tick(Duration::from_secs(90) + asking);
             let taken = inbox.slots.take(self.idle(sys::now()));
             for (source, offer) in taken.values {
                 self.take(source, offer);
@@ -339,7 +337,8 @@ impl Publisher {
             let plan = self.plan(&snapshots);
             match self.make(plan, &contents, now, Making::New(inbox)) {
                 Ok(changes) => {
-                    self.announce(contents, changes, now);
+                    self.announce(contents, &changes, now);
+                    self.note_untold(&changes);
                     return Ok(());
                 }
                 Err(Error::GivenUp) => return Ok(()),
@@ -392,9 +391,10 @@ impl Publisher {
         }
         let contents: Vec<_> = snapshots.into_iter().map(|snapshot| (snapshot, None)).collect();
         match self.make(plan, &contents, now, Making::New(inbox)) {
-            Ok(_) => {
+            Ok(changes) => {
                 tracing::info!(event = "made_again", "what was adopted is made of today's outputs");
-                self.announce(contents, Changes::default(), now);
+                self.announce(contents, &Changes::default(), now);
+                self.note_untold(&changes);
                 self.pending.published(now, sys::now());
             }
             Err(Error::GivenUp) => {}
@@ -415,8 +415,8 @@ impl Publisher {
         now: Moment,
         making: Making<'_>,
     ) -> Result<Changes, Error> {
-        if let Some(TooLarge { path, max }) = plan.too_large {
-            return Err(Error::TooLarge(path, max));
+        if let Some(too_large) = plan.too_large {
+            return Err(Error::TooLarge(too_large));
         }
         let asked = making.inbox().filter(|_| self.is_to_be_validated(contents));
         if asked.is_some() {
@@ -447,9 +447,7 @@ impl Publisher {
                 return Err(refused);
             }
         }
-        let changed = self.changed(&plan);
         generation::swap(&self.volume, &name)?;
-        self.untold = (self.setup.tells && is_new).then_some(changed);
         self.link_names(&plan.top_names());
         self.report_skipped(&plan);
         plan.release();
@@ -458,12 +456,6 @@ impl Publisher {
         let old = old.map(|old| old.generation.name).or_else(|| self.unadopted.take());
         self.retired.extend(old.map(|name| (now, name)));
         Ok(changes)
-    }
-
-    /// The paths that `plan` changes; nothing where it is not known what is there.
-    fn changed(&self, plan: &Plan) -> Option<Vec<Box<str>>> {
-        let previous = self.current.as_ref()?.generation.plan.as_ref()?;
-        self.setup.tells.then(|| generation::changed(previous, plan))
     }
 
     /// Makes the visible names. A failure is shown, and tried again a moment later; the generation

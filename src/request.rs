@@ -3,12 +3,13 @@
 //! What Consul is asked goes through `consul`; this is for whoever is told of a generation or asked
 //! about one.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 use url::Url;
+
+use crate::tls;
 
 /// Sends `body` and returns the status code, or in words why there is none. Redirects are not followed,
 /// proxies of the environment not asked. Nothing of an answer's body is read: it may repeat a secret.
@@ -28,17 +29,12 @@ fn client(url: &Url) -> Result<reqwest::Client, String> {
     let mut roots = RootCertStore::empty();
     // Plain http needs none, and an image from scratch has none.
     if url.scheme() == "https" {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        tls::add_system_authorities(&mut roots);
         if roots.is_empty() {
             return Err("there are no CA certificates: name some in SSL_CERT_FILE".to_owned());
         }
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = tls::trusting(roots).map_err(|error| error.to_string())?.with_no_client_auth();
     reqwest::Client::builder()
         .user_agent(concat!("seedcar/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())

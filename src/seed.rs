@@ -100,7 +100,7 @@ impl Seed {
             if let Some(filled) = self.instead(&attempt).await {
                 return Ok(filled);
             }
-            if !self.required && (is_final(&attempt) || sys::now() >= self.started + self.share()) {
+            if !self.required && (attempt.is_final() || sys::now() >= self.started + self.share()) {
                 return Ok(self.do_without(&attempt));
             }
             let left = (self.started + self.timeout).since(sys::now());
@@ -201,12 +201,8 @@ impl Seed {
 
     /// Starts without the source.
     fn do_without(&self, attempt: &Attempt) -> Filled {
-        let hold = match attempt {
-            Attempt::Held(hold) => *hold,
-            Attempt::Hidden(hold) => Some(*hold),
-            Attempt::Accepted | Attempt::Failed(_) => None,
-        };
-        self.source.inbox.put(self.source.at, Offer::instead_of(hold, Content::nothing()));
+        let offer = Offer::instead_of(attempt.hold(), Content::nothing());
+        self.source.inbox.put(self.source.at, offer);
         let why = self.unseeded(attempt).text;
         tracing::warn!(
             event = "started_without",
@@ -248,31 +244,16 @@ impl Seed {
         if self.is_published() {
             return Some(Filled::Kept);
         }
-        let hold = match attempt {
+        let is_early = sys::now() < self.started + self.share();
+        match attempt {
             Attempt::Accepted => return None,
-            Attempt::Held(hold) => *hold,
-            Attempt::Hidden(hold) => Some(*hold),
-            Attempt::Failed(error) => {
-                let hopeless = matches!(
-                    error.kind,
-                    Kind::Connect
-                        | Kind::Denied
-                        | Kind::Token
-                        | Kind::Tls
-                        | Kind::BadRequest
-                        | Kind::Redirected
-                        | Kind::TooLarge(_)
-                );
-                if !hopeless && sys::now() < self.started + self.share() {
-                    return None;
-                }
-                None
-            }
-        };
+            Attempt::Failed(error) if is_early && !is_hopeless(error) => return None,
+            Attempt::Failed(_) | Attempt::Held(_) | Attempt::Hidden(_) => {}
+        }
         self.backups.as_ref()?;
         let end = deadline(self.started + self.timeout);
         let found = tokio::time::timeout_at(end, self.found()).await.ok()?;
-        found[self.source.at].best.is_some().then(|| self.fall_back(hold, &found))
+        found[self.source.at].best.is_some().then(|| self.fall_back(attempt.hold(), &found))
     }
 
     fn fall_back(&self, hold: Option<Hold>, found: &[Found]) -> Filled {
@@ -317,12 +298,11 @@ impl Seed {
                 (why.to_owned(), Exit::NothingToSeedFrom)
             }
             Attempt::Held(hold) => {
-                let reason = hold.map_or("refused", |hold| hold.reason.word()).to_owned();
-                let invalid =
-                    self.source.board.read(|s| s.invalid.as_ref().map(|i| i.text.clone()));
-                let is_invalid = hold.is_some_and(|hold| hold.reason == Reason::Invalid);
-                let invalid = invalid.filter(|_| is_invalid);
-                let reason = invalid.map_or(reason.clone(), |text| format!("{reason}: {text}"));
+                let mut reason = hold.map_or("refused", |hold| hold.reason.word()).to_owned();
+                if hold.is_some_and(|hold| hold.reason == Reason::Invalid) {
+                    let why = self.source.board.read(|state| state.invalid.clone());
+                    reason.extend(why.map(|invalid| format!(": {}", invalid.text)));
+                }
                 (format!("Consul's answer is refused ({reason})"), Exit::NothingToSeedFrom)
             }
             Attempt::Accepted => ("the volume was not written".to_owned(), Exit::Volume),
@@ -347,13 +327,40 @@ impl Seed {
     }
 }
 
-/// An answer, of which there is nothing more to be had by asking again.
-fn is_final(attempt: &Attempt) -> bool {
-    match attempt {
-        Attempt::Failed(error) => matches!(error.kind, Kind::Denied | Kind::Token),
-        Attempt::Held(_) | Attempt::Hidden(_) => true,
-        Attempt::Accepted => false,
+// === impl Attempt ===
+
+impl Attempt {
+    /// The hold that it has ended in.
+    fn hold(&self) -> Option<Hold> {
+        match self {
+            Self::Held(hold) => *hold,
+            Self::Hidden(hold) => Some(*hold),
+            Self::Accepted | Self::Failed(_) => None,
+        }
     }
+
+    /// An answer, of which there is nothing more to be had by asking again.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Failed(error) => matches!(error.kind, Kind::Denied | Kind::Token),
+            Self::Held(_) | Self::Hidden(_) => true,
+            Self::Accepted => false,
+        }
+    }
+}
+
+/// Consul says no, or cannot be spoken to: waiting will not change that.
+fn is_hopeless(error: &ConsulError) -> bool {
+    matches!(
+        error.kind,
+        Kind::Connect
+            | Kind::Denied
+            | Kind::Token
+            | Kind::Tls
+            | Kind::BadRequest
+            | Kind::Redirected
+            | Kind::TooLarge(_)
+    )
 }
 
 /// The seed has a deadline to keep: whatever went wrong, it asks again soon.

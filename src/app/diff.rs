@@ -133,9 +133,7 @@ impl App {
         let skipped = skipped.map(|s| (name(s.source), s.entry.key.to_string(), s.why.word()));
         let rules = self.config.validate.as_ref().map(|validate| &validate.rules);
         let invalid = rules.and_then(|rules| rules.check(plan).err()).map(|invalid| invalid.0);
-        let too_large = plan.too_large.as_ref();
-        let too_large =
-            too_large.map(|t| format!("{} would be larger than {} bytes", t.path, t.max));
+        let too_large = plan.too_large.as_ref().map(ToString::to_string);
         Diff { files, skipped: skipped.collect(), invalid: too_large.or(invalid) }
     }
 }

@@ -1,7 +1,6 @@
 //! Filling the volume: every source at once, then the wait until the files are there.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
@@ -106,11 +105,9 @@ impl App {
     /// something was published.
     async fn refused(&self, before: u64) -> Option<Vec<(usize, Hold)>> {
         let decided = |state: &State| state.seeded || state.refusals > before;
-        let outside = self.config.validate.as_ref().and_then(|v| v.outside.as_ref());
-        let asking = outside
-            .map_or(Duration::ZERO, |outside| outside.longest() * (self.sources.len() as u32 + 1));
+        let asking = self.config.validate.as_ref().map(|v| v.asking(self.sources.len()));
         // A volume that does not answer, or that cannot be written, is told of by whoever waits for it.
-        let wait = self.config.seed_timeout + asking;
+        let wait = self.config.seed_timeout + asking.unwrap_or_default();
         let _ = tokio::time::timeout(wait, self.board_shows(decided, |_| true)).await;
         self.board.read(|state| {
             let invalid =

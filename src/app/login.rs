@@ -2,25 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-
 use super::App;
 use crate::config::Token;
 use crate::consul::login::Login;
-use crate::model::confirmation::Mechanism;
 use crate::supervise::{Pulse, Unit, to_its_end};
 
 impl App {
-    /// Every mechanism that may be told to ask Consul at once, and whose it is.
-    fn named_pokes(&self) -> Vec<(usize, Mechanism, Arc<Notify>)> {
-        let of = |who, pokes: &[Arc<Notify>]| {
-            let named = pokes.iter().cloned().enumerate();
-            named.map(|(at, poke)| (at, who, poke)).collect::<Vec<_>>()
-        };
-        let watches = of(Mechanism::Watch, &self.watch_pokes);
-        [watches, of(Mechanism::Heartbeat, &self.heartbeat_pokes)].concat()
-    }
-
     /// Starts it. It logs out when told to stop.
     pub(super) fn start_login(self: &Arc<Self>) -> std::io::Result<Option<Unit>> {
         let Token::Login(settings) = &self.config.token else {

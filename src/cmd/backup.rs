@@ -61,7 +61,7 @@ fn list(store: &Store, output: Form, out: &mut impl Write) -> io::Result<Exit> {
     match output {
         Form::Json => {
             let rows: Vec<Value> = listed.iter().map(row).collect();
-            writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
+            super::print_json(&rows, out)?;
         }
         Form::Table => listed.iter().try_for_each(|l| writeln!(out, "{}", line(l)))?,
     }
@@ -124,7 +124,7 @@ fn show(store: &Store, name: &str, output: Form, out: &mut impl Write) -> io::Re
                 .map(|e| json!({"key": e.key, "bytes": e.value.len(), "flags": e.flags}))
                 .collect();
             let shown = json!({"name": name, "header": backup.header, "keys": keys});
-            writeln!(out, "{}", serde_json::to_string_pretty(&shown)?)?;
+            super::print_json(&shown, out)?;
         }
         Form::Table => {
             let Header { identity, confirmed, index, .. } = &backup.header;

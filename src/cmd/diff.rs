@@ -25,9 +25,7 @@ pub fn run(config: Config, args: &cli::Diff, out: &mut impl Write) -> Exit {
         found.files.retain(|file| file.change != Kind::Same);
     }
     let printed = match args.output.form {
-        Form::Json => serde_json::to_writer_pretty(&mut *out, &found)
-            .map_err(io::Error::from)
-            .and_then(|()| writeln!(out)),
+        Form::Json => super::print_json(&found, out),
         Form::Table => table(&found, out),
     };
     match (printed, args.check && (changes || found.invalid.is_some())) {

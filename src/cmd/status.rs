@@ -19,9 +19,7 @@ pub fn run(url: &str, output: Form, check: bool, out: &mut impl Write) -> Exit {
         }
     };
     let printed = match output {
-        Form::Json => serde_json::to_writer_pretty(&mut *out, &status)
-            .map_err(io::Error::from)
-            .and_then(|()| writeln!(out)),
+        Form::Json => super::print_json(&status, out),
         Form::Table => table(&status, out),
     };
     match (printed, check && status.state != Health::Fresh) {

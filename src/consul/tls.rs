@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::{self, Address, Scheme, Tls};
+use crate::tls::{add_system_authorities, trusting};
 
 /// What the certificate files looked like when they were last read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,11 +99,7 @@ fn tls_config(address: &Address, tls: &Tls) -> Result<ClientConfig, String> {
         Scheme::Https => roots(tls)?,
         Scheme::Http | Scheme::Unix => RootCertStore::empty(),
     };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots);
+    let builder = trusting(roots).map_err(|error| error.to_string())?;
     match tls.client.as_ref().filter(|_| address.scheme == Scheme::Https) {
         None => Ok(builder.with_no_client_auth()),
         Some(client) => {
@@ -146,7 +143,7 @@ fn roots(tls: &Tls) -> Result<RootCertStore, String> {
         }
     }
     if own.is_empty() {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        add_system_authorities(&mut roots);
     }
     if roots.is_empty() {
         return Err(

@@ -5,7 +5,6 @@
 //! be a Secret's.
 
 use std::io;
-use std::sync::Arc;
 
 use http::Request;
 use http_body_util::{BodyExt as _, Limited};
@@ -15,11 +14,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ConfigExt as _};
 use kube::{Client, Config};
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
 use tower::ServiceBuilder;
 
 use super::{Call, Error};
+use crate::tls;
 
 /// The longest answer that is read, in bytes. The API server takes no object above 3 MiB.
 const LONGEST: usize = 4 * 1024 * 1024;
@@ -79,11 +79,7 @@ fn https(authorities: &[Vec<u8>]) -> Result<HttpsConnector<HttpConnector>, rustl
     for authority in authorities {
         roots.add(CertificateDer::from(authority.as_slice()))?;
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = tls::trusting(roots)?.with_no_client_auth();
     Ok(HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build())
 }
 

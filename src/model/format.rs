@@ -36,7 +36,8 @@ enum Scalar<'a> {
 }
 
 /// A file would be larger than it may.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path} would be larger than {max} bytes")]
 pub struct TooLarge {
     /// Its path.
     pub path: String,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::de::DeserializeSeed as _;
 use serde_json::Value;
 
+use super::output::Format;
 use super::plan::{File, Plan};
 use super::selection::Glob;
 
@@ -97,21 +98,24 @@ impl Syntax {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Json, Self::Yaml, Self::Toml];
 
+    /// The format of outputs that is written so.
+    fn format(self) -> Format {
+        match self {
+            Self::Json => Format::Json,
+            Self::Yaml => Format::Yaml,
+            Self::Toml => Format::Toml,
+        }
+    }
+
     /// The word for it in the configuration.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Yaml => "yaml",
-            Self::Toml => "toml",
-        }
+        self.format().word()
     }
 
     /// What the ending of a name says.
     pub fn of_name(name: &str) -> Option<Self> {
-        match name.rsplit_once('.')?.1 {
-            "yml" => Some(Self::Yaml),
-            ending => Self::ALL.into_iter().find(|syntax| syntax.word() == ending),
-        }
+        let format = Format::of_name(name)?;
+        Self::ALL.into_iter().find(|syntax| syntax.format() == format)
     }
 
     /// Parsers quote what they do not understand, which may be a secret: of their errors only the place

@@ -30,8 +30,8 @@ pub struct Generation {
     pub plan: Option<Plan>,
 }
 
-/// How many keys a new generation added, changed and removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How many keys a new generation added, changed and removed, and which.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// New files.
     pub added: u64,
@@ -39,6 +39,8 @@ pub struct Changes {
     pub updated: u64,
     /// Files gone.
     pub removed: u64,
+    /// The paths of all of them, where it is known what was there before.
+    pub paths: Option<Vec<Box<str>>>,
 }
 
 /// Builds the generation `name` from `plan`, invisible. Files that `previous` holds unchanged become
@@ -160,24 +162,23 @@ pub fn changes(previous: Option<&Plan>, plan: &Plan) -> Changes {
         return Changes { added: plan.files.len() as u64, ..Changes::default() };
     };
     let mut changes = Changes::default();
+    let mut paths: Vec<Box<str>> = Vec::new();
     for file in &plan.files {
         match previous.get(file.path()) {
             None => changes.added += 1,
             Some(old) if !old.is_as(file) => changes.updated += 1,
-            Some(_) => {}
+            Some(_) => continue,
         }
+        paths.push(file.path().into());
     }
     let kept = plan.files.len() as u64 - changes.added;
     changes.removed = previous.files.len() as u64 - kept;
+    if changes.removed > 0 {
+        let gone = previous.files.iter().filter(|old| plan.get(old.path()).is_none());
+        paths.extend(gone.map(|old| Box::from(old.path())));
+    }
+    changes.paths = Some(paths);
     changes
-}
-
-/// The paths of files that are other ones in `plan`, or are gone there, or new.
-pub fn changed(previous: &Plan, plan: &Plan) -> Vec<Box<str>> {
-    let is_other = |file: &&File| previous.get(file.path()).is_none_or(|old| !old.is_as(file));
-    let is_gone = |old: &&File| plan.get(old.path()).is_none();
-    let others = plan.files.iter().filter(is_other);
-    others.chain(previous.files.iter().filter(is_gone)).map(|file| file.path().into()).collect()
 }
 
 fn pages(bytes: usize) -> u64 {

@@ -57,7 +57,7 @@ impl Publisher {
     pub(super) fn announce(
         &mut self,
         contents: Vec<(Arc<Snapshot>, Option<Content>)>,
-        changes: Changes,
+        changes: &Changes,
         now: Moment,
     ) {
         let at = sys::now();
@@ -67,11 +67,6 @@ impl Publisher {
         self.board.update(|state| state.volume_error = blocked);
         if self.board.published(news, name, at) {
             self.ask_again();
-        }
-        if let Some(changed) = self.untold.take() {
-            // Later than the generation, so that whoever is told of the one knows the other.
-            let paths = changed.as_ref().map(|paths| paths.iter().map(|path| &**path));
-            self.board.update(|state| state.untold.note(paths));
         }
         for (i, (snapshot, content)) in contents.iter().enumerate() {
             let Some(content) = content else { continue };
@@ -100,6 +95,15 @@ impl Publisher {
         self.metrics.add(Id::KeyChanges, &["added"], changes.added as f64);
         self.metrics.add(Id::KeyChanges, &["updated"], changes.updated as f64);
         self.metrics.add(Id::KeyChanges, &["removed"], changes.removed as f64);
+    }
+
+    /// For whoever is told of changes. Later than the generation, so that who knows of the one finds the
+    /// other.
+    pub(super) fn note_untold(&self, changes: &Changes) {
+        if self.setup.tells {
+            let paths = changes.paths.as_ref().map(|paths| paths.iter().map(|path| &**path));
+            self.board.update(|state| state.untold.note(paths));
+        }
     }
 
     /// Names the keys that became no file; the first hundred of each source. Counts those that another

@@ -38,10 +38,8 @@ impl Publisher {
             return None;
         }
         persist::adopt(&self.board, &manifest, &sys::boot_id(), sys::now());
-        if self.setup.tells {
-            // Whoever published it may have ended before it told of it.
-            self.board.update(|state| state.untold.note(None::<std::iter::Empty<&str>>));
-        }
+        // Whoever published it may have ended before it told of it.
+        self.note_untold(&Changes::default());
         if manifest.outputs == Some(output::digest(&self.setup.outputs)) {
             self.note_keys(fd.as_fd());
         } else {
@@ -120,7 +118,7 @@ impl Publisher {
             Ok(_) => {
                 self.metrics.count(Id::Repairs, &[]);
                 tracing::warn!(event = "repaired", "the published tree had been changed; put back");
-                self.announce(contents, Changes::default(), now);
+                self.announce(contents, &Changes::default(), now);
             }
             Err(error) => self.publish_failed(error, now),
         }

@@ -25,13 +25,6 @@ const GIVES_WAY: Duration = Duration::from_secs(1);
 pub(super) const AGAIN: Duration = Duration::from_secs(30);
 
 impl Publisher {
-    /// How long others may be asked in one round: about all news together, and about each source's alone.
-    pub(super) fn asking(&self) -> Duration {
-        let outside = self.setup.validate.as_ref().and_then(|v| v.outside.as_ref());
-        let questions = self.setup.sources.len() as u32 + 1;
-        outside.map_or(Duration::ZERO, |outside| outside.longest() * questions)
-    }
-
     /// What comes from backups was validated when it was published, and is for the day when nobody is
     /// there to be asked. What a person has accepted is not asked about either.
     pub(super) fn is_to_be_validated(&self, contents: &[(Arc<Snapshot>, Option<Content>)]) -> bool {
@@ -49,9 +42,8 @@ impl Publisher {
     /// The checks that are ours.
     pub(super) fn validate(&self, plan: &Plan) -> Result<(), Error> {
         let Some(validate) = &self.setup.validate else { return Ok(()) };
-        let invalid = |invalid: crate::model::validation::Invalid| invalid.0;
-        let again = false;
-        validate.rules.check(plan).map_err(|i| Error::Invalid { text: invalid(i), again })
+        let checked = validate.rules.check(plan);
+        checked.map_err(|invalid| Error::Invalid { text: invalid.0, again: false })
     }
 
     /// Asks others about a generation that is made and not visible yet. Something newer ends a question

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use crate::model::format::TooLarge;
 use crate::model::key::DEEPEST;
 
 /// Our own directory of the volume.
@@ -80,8 +81,8 @@ pub enum Error {
         free: u64,
     },
     /// A file of all keys would be larger than it may.
-    #[error("{0} would be larger than {1} bytes; raise max-bytes, or give it fewer keys")]
-    TooLarge(String, u64),
+    #[error("{0}; raise max-bytes, or give it fewer keys")]
+    TooLarge(TooLarge),
     /// It did not pass its validation.
     #[error("the generation is refused: {text}")]
     Invalid {
@@ -226,19 +227,20 @@ fn open_lock(own: &OwnedFd) -> Result<OwnedFd> {
 
 /// Makes an empty file in the `.seedcar/` of a volume that another process works on.
 pub fn mark_own(volume: &Path, name: &str) -> Result<()> {
-    let root = fs::openat(CWD, volume, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty())
-        .map_err(|errno| Error::Missing(volume.to_owned(), errno))?;
-    let own = open_directory(&root, ".seedcar").step("open .seedcar")?;
+    let own = open_own(volume)?;
     remove(own.as_fd(), name)?;
     write_new(&own, name, b"", 0o644)
 }
 
 /// Removes a file that [`mark_own`] has made, if it is there.
 pub fn unmark_own(volume: &Path, name: &str) -> Result<()> {
+    remove(open_own(volume)?.as_fd(), name)
+}
+
+fn open_own(volume: &Path) -> Result<OwnedFd> {
     let root = fs::openat(CWD, volume, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty())
         .map_err(|errno| Error::Missing(volume.to_owned(), errno))?;
-    let own = open_directory(&root, ".seedcar").step("open .seedcar")?;
-    remove(own.as_fd(), name)
+    open_directory(&root, ".seedcar").step("open .seedcar")
 }
 
 /// Makes `name` with mode 0755 where it is missing and opens it. Refuses one of another owner: it

@@ -246,6 +246,6 @@ impl Checker<'_> {
 }
 
 /// What was not said is none; what was said wrong is nothing at all.
-fn or_none<T>(said: Option<Option<T>>) -> Option<Option<T>> {
+pub(super) fn or_none<T>(said: Option<Option<T>>) -> Option<Option<T>> {
     said.map_or(Some(None), |said| said.map(Some))
 }

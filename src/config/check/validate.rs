@@ -11,6 +11,7 @@ use super::{
         typed::{Given, Group, Record},
     },
     Checker,
+    output::or_none,
 };
 use crate::model::validation::{Rule, Schema, Syntax, Validation};
 use crate::units::Period;
@@ -32,7 +33,7 @@ impl Checker<'_> {
         let url = typed.word("url").map(|given| self.url(given));
         let timeout = self.timeout_of(typed);
         let asks = !command.is_empty() || url.is_some();
-        let url = url.map_or(Some(None), |url| url.map(Some))?;
+        let url = or_none(url)?;
         let outside = asks.then_some(Outside { command, url, timeout });
         let files = files.into_iter().collect::<Option<Vec<_>>>()?;
         let rules = Validation { required: required?, files };
@@ -51,8 +52,7 @@ impl Checker<'_> {
             None => self.syntax_of(files),
         };
         let schema = record.words.get("schema").map(|given| self.schema(given));
-        let schema = schema.map_or(Some(None), |schema| schema.map(Some));
-        Some(Rule { files: self.glob(files)?, syntax: syntax?, schema: schema? })
+        Some(Rule { files: self.glob(files)?, syntax: syntax?, schema: or_none(schema)? })
     }
 
     fn syntax_of(&mut self, files: &Given) -> Option<Syntax> {
