@@ -1,5 +1,6 @@
 //! Outputs beside the tree: what other languages read of them, and that all of them are one generation.
 
+mod atomic;
 mod chosen;
 mod diff;
 mod foreign;
@@ -52,6 +53,30 @@ pub const PROOFS: &[Proof] = &[
         test: "outputs::optional::an_empty_one_delays_nothing_and_comes_when_it_is_there",
         shows: "a source that is not required and is not there; once it is, it is guarded as any other",
         mutants: &["seed-waits-for-the-optional"],
+    },
+    Proof {
+        promise: "P2",
+        test: "outputs::atomic::a_transaction_over_three_prefixes_is_never_seen_in_parts",
+        shows: "1,500 transactions over three sources that are read together, in a tree and a JSON file",
+        mutants: &["atomic-each-by-itself"],
+    },
+    Proof {
+        promise: "P2",
+        test: "outputs::atomic::what_is_held_of_one_keeps_back_the_others_and_comes_with_them",
+        shows: "one part of a transaction is held; nothing of it is seen until a person accepts",
+        mutants: &["atomic-held-part-left-out"],
+    },
+    Proof {
+        promise: "P2",
+        test: "publisher::pending::tests::of_what_belongs_together_all_is_taken_or_none",
+        shows: "one of two parts is older than what is published, or waits to be validated",
+        mutants: &["atomic-part-out-of-date"],
+    },
+    Proof {
+        promise: "P2",
+        test: "watch::round::tests::news_whose_transaction_failed_are_read_again",
+        shows: "the doorbell says that nothing is new since an answer that could not be weighed",
+        mutants: &["atomic-failed-and-forgotten"],
     },
     Proof {
         promise: "P12",

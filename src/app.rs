@@ -85,7 +85,9 @@ impl App {
             state.login = logs_in.then(board::Login::default);
         });
         let (inbox, metrics) = (Arc::new(Inbox::new(count)), Arc::new(Metrics::default()));
-        let sources = (0..count).map(|at| source(&config, at, &board, &inbox, &metrics)).collect();
+        let sources: Vec<Source> =
+            (0..count).map(|at| source(&config, at, &board, &inbox, &metrics)).collect();
+        let sources = together(&config, &sources);
         let pokes = || (0..count).map(|_| Arc::new(Notify::new())).collect();
         Arc::new(Self {
             board,
@@ -188,6 +190,7 @@ impl App {
         publisher::Setup {
             path: self.config.volume.clone(),
             sources: named.map(|s| (s.name.clone(), s.prefix.clone())).collect(),
+            atomic: self.config.atomic(),
             outputs: self.config.outputs.clone(),
             control: self.config.control.is_some(),
             tells: self.config.hook.is_some(),
@@ -285,10 +288,22 @@ fn source(
             max_shrink_percent: guards.max_shrink_percent,
         },
         caps: Caps { max_bytes: guards.max_bytes, max_keys: guards.max_keys },
+        others: Arc::default(),
         board: board.clone(),
         inbox: inbox.clone(),
         metrics: metrics.clone(),
     }
+}
+
+/// Tells those that are read in one transaction of each other.
+fn together(config: &Config, sources: &[Source]) -> Vec<Source> {
+    let atomic = config.atomic();
+    let of = |source: &Source| {
+        let is_one = atomic.contains(&source.at);
+        let others = atomic.iter().filter(|at| is_one && **at != source.at);
+        Source { others: others.map(|at| sources[*at].clone()).collect(), ..source.clone() }
+    };
+    sources.iter().map(of).collect()
 }
 
 /// A backup may hold what an answer may hold, and it may have been written under wider limits.

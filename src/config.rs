@@ -211,6 +211,9 @@ pub struct Source {
     pub prefix: Prefix,
     /// A pod does not start without it.
     pub required: bool,
+    /// It is read in one transaction with the others of this kind, and published with them or not at
+    /// all.
+    pub atomic: bool,
 }
 
 /// The watch.
@@ -356,5 +359,11 @@ impl Config {
             at.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
         format!("http://{at}")
+    }
+
+    /// The sources that are read in one transaction.
+    pub fn atomic(&self) -> Vec<usize> {
+        let sources = self.sources.iter().enumerate();
+        sources.filter_map(|(at, source)| source.atomic.then_some(at)).collect()
     }
 }

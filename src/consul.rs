@@ -11,13 +11,14 @@ pub mod files;
 pub mod login;
 pub mod session;
 pub mod tls;
+pub mod transaction;
 pub mod wire;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
 
 use crate::config;
@@ -174,7 +175,8 @@ impl Client {
         let ask = |key: &&str| json!({"Resource": "key", "Access": "read", "Segment": key});
         let ask: serde_json::Value = keys.iter().map(ask).collect();
         let path = format!("/v1/internal/acl/authorize?{}", self.scope());
-        let answer = self.request(&path, Some(ask.to_string()), ANSWER).await.ok()?;
+        let answer =
+            self.request(&path, Some((Method::POST, ask.to_string())), ANSWER).await.ok()?;
         let body = body(answer, 1024 * 1024).await.ok()?;
         let said: Vec<serde_json::Value> = serde_json::from_slice(&body).ok()?;
         let allowed = |of: &serde_json::Value| of.get("Allow")?.as_bool();
@@ -183,14 +185,10 @@ impl Client {
     }
 
     async fn list_inner(&self, ask: &List<'_>, sent: Moment) -> Result<Listed, Error> {
-        let consistency = match ask.mode {
-            Mode::Default => "",
-            Mode::Stale => "&stale",
-            Mode::Consistent => "&consistent",
-        };
         let path = format!(
-            "/v1/kv/{}?recurse{consistency}{}{}",
+            "/v1/kv/{}?recurse{}{}{}",
             encode(ask.prefix.as_str()),
+            ask.mode.parameter(),
             blocking(ask.block),
             self.scope(),
         );
@@ -210,6 +208,7 @@ impl Client {
             mode: ask.mode,
             filtered: head.filtered,
             hides: false,
+            joint: None,
         };
         Ok(Listed { reading, size, elapsed })
     }
@@ -239,10 +238,10 @@ impl Client {
     async fn request(
         &self,
         path: &str,
-        post: Option<String>,
+        body: Option<(Method, String)>,
         within: Duration,
     ) -> Result<Response, Error> {
-        self.request_by(&self.auth, path, post, within).await
+        self.request_by(&self.auth, path, body, within).await
     }
 
     /// One request: the address that answered last first, the others where it cannot be reached.
@@ -250,15 +249,16 @@ impl Client {
         &self,
         auth: &auth::Auth,
         path: &str,
-        post: Option<String>,
+        body: Option<(Method, String)>,
         within: Duration,
     ) -> Result<Response, Error> {
         let mut last = None;
         for _ in 0..self.settings.addresses.len() {
             let (client, base) = self.client()?;
-            let request = match &post {
-                None => client.get(format!("{base}{path}")),
-                Some(body) => client.post(format!("{base}{path}")).body(body.clone()),
+            let url = format!("{base}{path}");
+            let request = match &body {
+                None => client.get(url),
+                Some((method, body)) => client.request(method.clone(), url).body(body.clone()),
             };
             let (request, signature) = auth.apply(request).await?;
             let sent = tokio::time::timeout(within, request.send()).await;

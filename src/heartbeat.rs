@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::consul::Client;
+use crate::consul::error::Error;
 use crate::metrics::Id;
 use crate::model::confirmation::Mechanism;
 use crate::model::follow::Offered;
@@ -60,15 +61,11 @@ impl Heartbeat {
 
     /// One beat; returns the pause until the next.
     async fn beat(&self, backoff: &mut Backoff) -> Duration {
-        let read = self.source.read_all(&self.client).await;
-        let pause = match read {
-            Ok(listed) => {
+        let pause = match self.read().await {
+            Ok((offered, index)) => {
                 backoff.reset();
-                self.source.answered(Mechanism::Heartbeat, sys::now());
-                let how = Mechanism::Heartbeat;
-                let offered = self.source.offer(&self.client, &listed.reading, how).await;
                 if offered == Offered::Changed {
-                    self.count_missed(listed.reading.snapshot.index()).await;
+                    self.count_missed(index).await;
                 }
                 next_pause(self.interval, offered, sys::now(), fastrand::f64())
             }
@@ -82,6 +79,15 @@ impl Heartbeat {
         self.source.inbox.ask_audit();
         sys::trim_heap();
         pause
+    }
+
+    /// Reads everything. Returns what became of it, and its index.
+    async fn read(&self) -> Result<(Offered, u64), Error> {
+        let mut reading = self.source.read_all(&self.client).await?.reading;
+        self.source.answered(Mechanism::Heartbeat, sys::now());
+        let index = reading.snapshot.index();
+        let offered = self.source.offer(&self.client, &mut reading, Mechanism::Heartbeat).await?;
+        Ok((offered, index))
     }
 
     /// A change that the watch brings at the same moment was not missed.

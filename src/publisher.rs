@@ -62,6 +62,8 @@ pub struct Setup {
     pub path: PathBuf,
     /// Names and prefixes of the sources.
     pub sources: Vec<(String, Prefix)>,
+    /// Those that are read in one transaction, and published together or not at all.
+    pub atomic: Vec<usize>,
     /// What is made of them.
     pub outputs: Vec<Output>,
     /// A key may keep the whole fleet from publishing changes.
@@ -163,10 +165,17 @@ impl Inbox {
 
     /// Hands over; the newer of two stays.
     pub fn put(&self, source: usize, offer: Offer) {
-        if let Some(content) = &offer.content {
-            self.lock_latest()[source] = Arc::downgrade(&content.snapshot);
+        self.put_all(vec![(source, offer)]);
+    }
+
+    /// Hands over what was read together, and is to be published together.
+    pub fn put_all(&self, offers: Vec<(usize, Offer)>) {
+        for (source, offer) in &offers {
+            if let Some(content) = &offer.content {
+                self.lock_latest()[*source] = Arc::downgrade(&content.snapshot);
+            }
         }
-        self.slots.put(source, offer, Offer::merge);
+        self.slots.put_all(offers, Offer::merge);
     }
 
     /// Asks for an audit of what is published, and a repair where it differs.
@@ -189,7 +198,7 @@ impl Publisher {
         let earlier = generation::earlier(&volume)?;
         generation::sweep(&volume, &earlier)?;
         let persist = Persist::load(&volume, &setup, &board);
-        let pending = Pending::new(setup.sources.len());
+        let pending = Pending::new(setup.sources.len(), setup.atomic.clone());
         let mut publisher = Self {
             setup,
             board,
@@ -229,9 +238,7 @@ impl Publisher {
             // Generous: a full publish of the largest allowed content must not look like a hang.
             pulse.tick(Duration::from_secs(90) + asking);
             let taken = inbox.slots.take(self.idle(sys::now()));
-            for (source, offer) in taken.values {
-                self.take(source, offer);
-            }
+            self.take(taken.values);
             let now = sys::now();
             let frozen = self.is_frozen(now);
             // An accepted answer that is already here is worth its few milliseconds at the end too.
@@ -281,14 +288,16 @@ impl Publisher {
         until.since(now)
     }
 
-    fn take(&mut self, source: usize, offer: Offer) {
-        match self.pending.take(source, offer, &self.board) {
-            Taken::Kept => {}
-            Taken::Outdates => {
-                let blocked = self.blocked.clone();
-                self.board.update(|state| state.volume_error = blocked);
+    fn take(&mut self, offers: Vec<(usize, Offer)>) {
+        for taken in self.pending.take_all(offers, &self.board) {
+            match taken {
+                Taken::Kept => {}
+                Taken::Outdates => {
+                    let blocked = self.blocked.clone();
+                    self.board.update(|state| state.volume_error = blocked);
+                }
+                Taken::Outgrown => self.ask_again(),
             }
-            Taken::Outgrown => self.ask_again(),
         }
     }
 
@@ -328,7 +337,7 @@ impl Publisher {
     fn try_publish(&mut self, inbox: &Inbox, now: Moment) -> Result<(), Error> {
         let (waiting, refused) = self.pending.waiting();
         let all = [waiting.as_slice(), &refused].concat();
-        let one_by_one = waiting.iter().map(|source| vec![*source]).filter(|one| *one != all);
+        let one_by_one = self.pending.apart(&waiting).into_iter().filter(|one| *one != all);
         let mut objection = None;
         for news in std::iter::once(all.clone()).chain(one_by_one) {
             // Adopted and not read since: the mechanisms bring it with their next full read.

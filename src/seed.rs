@@ -123,15 +123,16 @@ impl Seed {
 
     /// Asks Consul once and judges the answer.
     async fn attempt(&self) -> Attempt {
-        let listed = match self.ask().await {
-            Ok(listed) => listed,
+        let mut reading = match self.ask().await {
+            Ok(listed) => listed.reading,
             Err(error) => return Attempt::Failed(error),
         };
         self.source.answered(Mechanism::Seed, sys::now());
         self.baseline_is_known().await;
-        match self.source.offer(&self.client, &listed.reading, Mechanism::Seed).await {
-            Offered::Held(_) => self.held().await,
-            Offered::Changed | Offered::Same => Attempt::Accepted,
+        match self.source.offer(&self.client, &mut reading, Mechanism::Seed).await {
+            Ok(Offered::Held(_)) => self.held().await,
+            Ok(Offered::Changed | Offered::Same) => Attempt::Accepted,
+            Err(error) => Attempt::Failed(error),
         }
     }
 

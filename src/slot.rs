@@ -36,13 +36,20 @@ impl<T> Slots<T> {
     }
 
     /// Puts a value into slot `at`. `merge` decides what stays when one is still there.
-    pub fn put(&self, at: usize, value: T, merge: impl FnOnce(T, T) -> T) {
+    pub fn put(&self, at: usize, value: T, merge: impl Fn(T, T) -> T) {
+        self.put_all(vec![(at, value)], merge);
+    }
+
+    /// The same with several: the taker gets all of them at once.
+    pub fn put_all(&self, values: Vec<(usize, T)>, merge: impl Fn(T, T) -> T) {
         let mut state = self.lock();
-        let merged = match state.values[at].take() {
-            Some(old) => merge(old, value),
-            None => value,
-        };
-        state.values[at] = Some(merged);
+        for (at, value) in values {
+            let merged = match state.values[at].take() {
+                Some(old) => merge(old, value),
+                None => value,
+            };
+            state.values[at] = Some(merged);
+        }
         state.rung = true;
         self.bell.notify_all();
     }

@@ -4,6 +4,8 @@
 //! slot; what is held goes there too, as a hold; what only confirms the published content goes to the
 //! board and touches no file.
 
+mod atomic;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +42,9 @@ pub enum Weighed {
     Doubted(Hold),
 }
 
+/// A verdict, and what it was measured against.
+type Judged = (Verdict, Option<Baseline>);
+
 /// One source, as its mechanisms see it.
 #[derive(Clone)]
 pub struct Source {
@@ -53,6 +58,8 @@ pub struct Source {
     pub policy: Policy,
     /// How large an answer may be.
     pub caps: Caps,
+    /// The sources that are read in one transaction with this one.
+    pub others: Arc<[Source]>,
     /// Where everybody's state stands.
     pub board: Arc<Board>,
     /// Where judged answers go.
@@ -137,9 +144,33 @@ impl Source {
         }
     }
 
-    /// Judges an answer and sends it on its way. Asks Consul again where the guard wants evidence.
-    pub async fn offer(&self, client: &Client, reading: &Reading, how: Mechanism) -> Offered {
-        let reading = &Reading { hides: self.hides(client, reading).await, ..reading.clone() };
+    /// Judges an answer and sends it on its way. Asks Consul again where the guard wants evidence, and
+    /// where it brings news and others are read together with it: `reading` is then what was read
+    /// with them. An error is that question's; nothing has been decided then.
+    pub async fn offer(
+        &self,
+        client: &Client,
+        reading: &mut Reading,
+        how: Mechanism,
+    ) -> Result<Offered, Error> {
+        if self.others.is_empty() {
+            return Ok(self.offer_alone(client, reading, how).await);
+        }
+        if self.is_at_rest(reading) {
+            let offered = self.offer_alone(client, reading, how).await;
+            // Else somebody published something else at this very moment.
+            if offered != Offered::Changed {
+                return Ok(offered);
+            }
+        }
+        let mut readings = self.read_together(client, reading).await?;
+        let offered = self.offer_together(client, &mut readings, how).await;
+        *reading = readings.swap_remove(0);
+        Ok(offered)
+    }
+
+    async fn offer_alone(&self, client: &Client, reading: &mut Reading, how: Mechanism) -> Offered {
+        reading.hides = self.hides(client, reading).await;
         match self.weigh(reading, how, sys::now()) {
             Weighed::Settled(offered) => offered,
             Weighed::Doubted(hold) => {
@@ -194,29 +225,44 @@ impl Source {
         how: Mechanism,
         now: Moment,
     ) -> Offered {
-        let held = (Verdict::Hold(hold), None);
-        let judged = evidence.map_or(held, |e| self.judge(reading, Some(e), now));
+        let judged = self.by_evidence(reading, hold, evidence, now);
         self.carry_out(judged, reading, how)
     }
 
-    fn carry_out(
+    fn by_evidence(
         &self,
-        (verdict, against): (Verdict, Option<Baseline>),
         reading: &Reading,
-        how: Mechanism,
-    ) -> Offered {
+        hold: Hold,
+        evidence: Option<&Candidate>,
+        now: Moment,
+    ) -> Judged {
+        let held = (Verdict::Hold(hold), None);
+        evidence.map_or(held, |e| self.judge(reading, Some(e), now))
+    }
+
+    fn carry_out(&self, (verdict, against): Judged, reading: &Reading, how: Mechanism) -> Offered {
         let offered = match verdict {
-            Verdict::Accept => self.accept(reading, how, against),
+            Verdict::Accept => {
+                let (mut offer, offered) = self.accepted(reading, how, against);
+                // What others belong to is published with them only.
+                offer.content = offer.content.filter(|_| self.others.is_empty());
+                self.inbox.put(self.at, offer);
+                offered
+            }
             Verdict::Hold(hold) | Verdict::Confirm(hold) => {
                 self.hold(hold, Some(reading.marks()), how)
             }
         };
+        self.count(offered, reading, how);
+        offered
+    }
+
+    fn count(&self, offered: Offered, reading: &Reading, how: Mechanism) {
         let (result, took) = (result_word(offered), reading.answered.since(reading.sent));
         self.metrics.count(Id::Syncs, &[&self.name, how.word(), result]);
         if how != Mechanism::Watch {
             self.metrics.observe(Id::SyncDuration, &[&self.name], took);
         }
-        offered
     }
 
     /// A question failed: the hold it may mean, the counters, the state of the mechanism.
@@ -265,12 +311,7 @@ impl Source {
     }
 
     /// The verdict, and what it was measured against.
-    fn judge(
-        &self,
-        reading: &Reading,
-        evidence: Option<&Candidate>,
-        now: Moment,
-    ) -> (Verdict, Option<Baseline>) {
+    fn judge(&self, reading: &Reading, evidence: Option<&Candidate>, now: Moment) -> Judged {
         let candidate = Candidate::from(reading);
         self.board.read(|state| {
             let source = &state.sources[self.at];
@@ -289,7 +330,13 @@ impl Source {
         may_read.then(|| Candidate::from(&confirming.reading))
     }
 
-    fn accept(&self, reading: &Reading, how: Mechanism, against: Option<Baseline>) -> Offered {
+    /// What goes to the publisher of an answer that was accepted.
+    fn accepted(
+        &self,
+        reading: &Reading,
+        how: Mechanism,
+        against: Option<Baseline>,
+    ) -> (Offer, Offered) {
         if let Some(before) = against.filter(|b| reading.snapshot.index() < b.index) {
             self.note_going_back(reading, before.index, how);
         }
@@ -299,8 +346,7 @@ impl Source {
             .is_some_and(|confirmation| self.board.confirm_with(self.at, confirmation, reading));
         // Known content goes to the publisher too: it ends a hold, and takes the place of an older
         // answer that still waits there to be published.
-        self.inbox.put(self.at, Offer::accept(content));
-        if known { Offered::Same } else { Offered::Changed }
+        (Offer::accept(content), if known { Offered::Same } else { Offered::Changed })
     }
 
     /// Consul decides what is true now, also with a lower index: it was restored, or is another.

@@ -100,8 +100,10 @@ impl Watch {
         let index = reading.snapshot.index();
         let answer = Full { index, elapsed: listed.elapsed, size: listed.size };
         if round.full(source, ask, answer, &mut reading, sys::now(), fastrand::f64()) {
-            let offered = source.offer(&self.client, &reading, Mechanism::Watch).await;
-            round.offered(source, ask, answer, &reading, offered, sys::now());
+            match source.offer(&self.client, &mut reading, Mechanism::Watch).await {
+                Ok(offered) => round.offered(source, ask, answer, &reading, offered, sys::now()),
+                Err(error) => round.unweighed(source, ask, &error, sys::now(), fastrand::f64()),
+            }
         }
     }
 }

@@ -47,6 +47,7 @@ pub fn publish(volume: &Path, round: u64) -> bool {
     let setup = Setup {
         path: volume.to_owned(),
         sources,
+        atomic: Vec::new(),
         outputs,
         control: false,
         tells: false,

@@ -400,12 +400,12 @@ pub fn added() -> String {
     text
 }
 
-#[test]
-fn what_the_chart_says_of_outputs_is_what_the_program_understands() {
-    let workload = &feature("config");
+/// What the program in a container understands of its environment, for each of a workload's.
+fn understood(feature_of: &str) -> Vec<Value> {
+    let workload = &feature(feature_of);
     let workload = workload.iter().find(|object| object["kind"] == "Deployment").expect("one");
     let containers = workload["spec"]["template"]["spec"]["initContainers"].as_array();
-    for container in containers.expect("a list") {
+    let of = |container: &Value| {
         let env = container["env"].as_array().expect("env").iter();
         // As the kubelet hands it over: `$$` stands for `$`.
         let text = |value: &Value| value["value"].as_str().map(|text| text.replace("$$", "$"));
@@ -417,11 +417,28 @@ fn what_the_chart_says_of_outputs_is_what_the_program_understands() {
             .output()
             .expect("run it");
         assert!(output.status.success(), "{}", self::text(&output));
-        let lines: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        let has = |setting: &str, value: &str| {
-            let mut lines = lines.as_array().expect("a list").iter();
-            lines.any(|line| line["setting"] == setting && line["value"] == value)
-        };
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    containers.expect("a list").iter().map(of).collect()
+}
+
+fn says(lines: &Value, setting: &str, value: &str) -> bool {
+    let mut lines = lines.as_array().expect("a list").iter();
+    lines.any(|line| line["setting"] == setting && line["value"] == value)
+}
+
+#[test]
+fn what_the_chart_says_of_sources_is_what_the_program_understands() {
+    for lines in understood("sources") {
+        for (setting, value) in [("atomic", "base"), ("atomic", "web")] {
+            assert!(says(&lines, setting, value), "{setting} {value}: {lines}");
+        }
+    }
+}
+
+#[test]
+fn what_the_chart_says_of_outputs_is_what_the_program_understands() {
+    for lines in understood("config") {
         for (setting, value) in [
             ("exclude", "**/*.md"),
             ("path", "app.json"),
@@ -430,7 +447,7 @@ fn what_the_chart_says_of_outputs_is_what_the_program_understands() {
             ("success", "204"),
             ("control", "ops/web"),
         ] {
-            assert!(has(setting, value), "{setting} {value}: {lines}");
+            assert!(says(&lines, setting, value), "{setting} {value}: {lines}");
         }
     }
 }

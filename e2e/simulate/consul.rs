@@ -370,6 +370,7 @@ impl Consul {
                         mode,
                         filtered,
                         hides: false,
+                        joint: None,
                     }),
                 )
             }

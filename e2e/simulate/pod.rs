@@ -301,6 +301,7 @@ fn source(board: Arc<Board>) -> Source {
         prefix: Prefix::parse(PREFIX, PrefixRules::default()).expect("a prefix"),
         policy: POLICY,
         caps: Caps { max_bytes: u64::MAX, max_keys: usize::MAX },
+        others: Arc::default(),
         board,
         inbox: Arc::new(Inbox::new(1)),
         metrics: METRICS.get_or_init(Arc::default).clone(),

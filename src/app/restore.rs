@@ -25,8 +25,12 @@ pub fn restore(config: &Config, store: &Store, backup: Backup) -> Result<(), Uns
         let Ok(prefix) = prefix else {
             return refuse(Exit::BackupDamaged, "the backup's prefix is not one".to_owned());
         };
-        config.sources =
-            vec![config::Source { name: "default".to_owned(), prefix, required: true }];
+        config.sources = vec![config::Source {
+            name: "default".to_owned(),
+            prefix,
+            required: true,
+            atomic: false,
+        }];
         config.outputs.iter_mut().for_each(|output| output.layers = vec![0]);
     }
     let app = App::new(config, None);

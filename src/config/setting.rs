@@ -23,6 +23,7 @@ pub enum Id {
     Prefix,
     Source,
     Optional,
+    Atomic,
     File,
     ExactPrefix,
     AllowRootPrefix,

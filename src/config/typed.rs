@@ -36,12 +36,21 @@ pub(super) struct NamedPrefix {
     pub name: Option<String>,
     /// Its prefix.
     pub prefix: String,
+    /// How it is read.
+    pub terms: Terms,
+    /// Where it was typed.
+    pub origin: Origin,
+}
+
+/// How a source is read.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
     /// No `/` is to be added.
     pub exact: bool,
     /// A pod does not start without it.
     pub required: bool,
-    /// Where it was typed.
-    pub origin: Origin,
+    /// In one transaction with the others of this kind.
+    pub atomic: bool,
 }
 
 /// Values of one layer, or of several laid over each other.
@@ -194,8 +203,7 @@ impl Typed {
                 text: text.clone(),
                 name: Some(DEFAULT_SOURCE.to_owned()),
                 prefix: text,
-                exact: false,
-                required: true,
+                terms: Terms::default(),
                 origin,
             }),
             Id::Source => self.sources.push(NamedPrefix::read(text, origin)),
@@ -387,17 +395,26 @@ impl NamedPrefix {
             Some((name, prefix)) => (Some(name.to_owned()), prefix.to_owned()),
             None => (None, text.clone()),
         };
-        let (exact, required) = (false, true);
-        Self { id: Id::Source, text, name, prefix, exact, required, origin }
+        Self { id: Id::Source, text, name, prefix, terms: Terms::default(), origin }
+    }
+}
+
+// === impl Terms ===
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { exact: false, required: true, atomic: false }
     }
 }
 
 impl std::fmt::Display for NamedPrefix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let exact = if self.exact { " (exact)" } else { "" };
-        let optional = if self.required { "" } else { " (not required)" };
+        let said = |said: bool, word: &'static str| if said { word } else { "" };
+        let exact = said(self.terms.exact, " (exact)");
+        let optional = said(!self.terms.required, " (not required)");
+        let atomic = said(self.terms.atomic, " (atomic)");
         match &self.name {
-            Some(name) => write!(f, "{name}={}{exact}{optional}", self.prefix),
+            Some(name) => write!(f, "{name}={}{exact}{optional}{atomic}", self.prefix),
             None => f.write_str(&self.text),
         }
     }

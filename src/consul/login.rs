@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -202,7 +202,8 @@ impl Login {
         let question = serde_json::to_string(&question).expect("text is JSON");
         let by = self.client.auth.by(None).within(jwt);
         let path = format!("/v1/acl/login?{}", self.client.scope());
-        let answer = self.client.request_by(&by, &path, Some(question), ANSWER).await?;
+        let answer =
+            self.client.request_by(&by, &path, Some((Method::POST, question)), ANSWER).await?;
         if answer.status() == StatusCode::NOT_FOUND {
             let text = "HTTP 404: no such question: is that Consul 1.5 or later?".to_owned();
             return Err(Error::new(Kind::BadRequest, text));
@@ -272,7 +273,8 @@ impl Login {
     async fn log_out(&self, secret: &Secret) {
         let path = format!("/v1/acl/logout?{}", self.client.scope());
         let by = self.client.auth.by(Some(secret.clone()));
-        let answer = self.client.request_by(&by, &path, Some(String::new()), LOGOUT).await;
+        let nothing = Some((Method::POST, String::new()));
+        let answer = self.client.request_by(&by, &path, nothing, LOGOUT).await;
         let method = &self.settings.method;
         match answer {
             Ok(_) => tracing::debug!(event = "logged_out", method, "logged out a token"),

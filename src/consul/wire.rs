@@ -4,6 +4,8 @@
 //! an entry that the previous snapshot holds unchanged is shared with it. The snapshot is the only
 //! copy of the values.
 
+pub mod transaction;
+
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -58,10 +60,15 @@ pub struct Names {
 
 /// Decodes one body.
 pub struct Decoder<'a> {
+    splitter: Splitter,
+    entries: Entries<'a>,
+}
+
+/// The entries of one prefix, while they come.
+struct Entries<'a> {
     prefix: &'a Prefix,
     previous: Option<&'a Snapshot>,
     caps: Caps,
-    splitter: Splitter,
     entries: Vec<Arc<Entry>>,
     bytes: u64,
     scratch: Vec<u8>,
@@ -133,26 +140,16 @@ impl Names {
     /// Takes the next chunk of the body.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Malformed> {
         self.splitter.count(chunk.len(), self.count)?;
-        let mut rest = chunk;
-        while !rest.is_empty() {
-            let (used, element) = self.splitter.cut(rest)?;
-            if let Some(whole) = element {
-                let before = std::mem::take(&mut self.splitter.partial);
-                self.name(&[&before, &rest[whole]].concat())?;
+        let used = self.splitter.feed(chunk, |text| {
+            let name: Cow<'_, str> = serde_json::from_slice(text).map_err(|_| Malformed::Json)?;
+            if self.count >= self.max {
+                return Err(Malformed::TooLarge(self.count));
             }
-            rest = &rest[used..];
-        }
-        Ok(())
-    }
-
-    fn name(&mut self, text: &[u8]) -> Result<(), Malformed> {
-        let name: Cow<'_, str> = serde_json::from_slice(text).map_err(|_| Malformed::Json)?;
-        if self.count >= self.max {
-            return Err(Malformed::TooLarge(self.count));
-        }
-        name.hash(&mut self.hasher);
-        self.count += 1;
-        Ok(())
+            name.hash(&mut self.hasher);
+            self.count += 1;
+            Ok(())
+        })?;
+        only_blanks(&chunk[used..])
     }
 
     /// The body has ended: how many names it lists, and a hash of them.
@@ -169,34 +166,17 @@ impl Names {
 impl<'a> Decoder<'a> {
     /// A decoder for a list under `prefix`. Entries are shared with `previous` where they are equal.
     pub fn new(prefix: &'a Prefix, previous: Option<&'a Snapshot>, caps: Caps) -> Self {
-        Self {
-            prefix,
-            previous,
-            caps,
-            splitter: Splitter::new(caps, b'{'),
-            entries: Vec::with_capacity(previous.map_or(0, Snapshot::keys)),
-            bytes: 0,
-            scratch: Vec::new(),
-        }
+        let splitter = Splitter::new(caps, b'{');
+        Self { splitter, entries: Entries::new(prefix, previous, caps) }
     }
 
     /// Takes the next chunk of the body.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Malformed> {
-        self.splitter.count(chunk.len(), self.entries.len())?;
-        let mut rest = chunk;
-        while !rest.is_empty() {
-            let (used, element) = self.splitter.cut(rest)?;
-            if let Some(whole) = element {
-                let (before, now) = (std::mem::take(&mut self.splitter.partial), &rest[whole]);
-                if before.is_empty() {
-                    self.element(now)?;
-                } else {
-                    self.element(&[&before, now].concat())?;
-                }
-            }
-            rest = &rest[used..];
-        }
-        Ok(())
+        self.splitter.count(chunk.len(), self.entries.count())?;
+        let used = self.splitter.feed(chunk, |text| {
+            self.entries.take(&serde_json::from_slice(text).map_err(|_| Malformed::Json)?)
+        })?;
+        only_blanks(&chunk[used..])
     }
 
     /// The body has ended: the snapshot it was, at `index`.
@@ -204,13 +184,28 @@ impl<'a> Decoder<'a> {
         if self.splitter.place != Place::After {
             return Err(Malformed::Truncated);
         }
-        let mut entries = self.entries;
-        entries.shrink_to_fit();
-        Snapshot::new(index, entries).map_err(|_| Malformed::Twice)
+        self.entries.finish(index)
+    }
+}
+
+// === impl Entries ===
+
+impl<'a> Entries<'a> {
+    fn new(prefix: &'a Prefix, previous: Option<&'a Snapshot>, caps: Caps) -> Self {
+        let entries = Vec::with_capacity(previous.map_or(0, Snapshot::keys));
+        Self { prefix, previous, caps, entries, bytes: 0, scratch: Vec::new() }
     }
 
-    fn element(&mut self, text: &[u8]) -> Result<(), Malformed> {
-        let wire: Wire<'_> = serde_json::from_slice(text).map_err(|_| Malformed::Json)?;
+    fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn finish(mut self, index: u64) -> Result<Snapshot, Malformed> {
+        self.entries.shrink_to_fit();
+        Snapshot::new(index, self.entries).map_err(|_| Malformed::Twice)
+    }
+
+    fn take(&mut self, wire: &Wire<'_>) -> Result<(), Malformed> {
         if !self.prefix.covers(&wire.key) {
             return Err(Malformed::Stranger);
         }
@@ -221,7 +216,7 @@ impl<'a> Decoder<'a> {
         if self.bytes > self.caps.max_bytes || self.entries.len() >= self.caps.max_keys {
             return Err(Malformed::TooLarge(self.entries.len()));
         }
-        let entry = self.entry(&wire);
+        let entry = self.entry(wire);
         self.entries.push(entry);
         Ok(())
     }
@@ -271,7 +266,27 @@ impl Splitter {
         if self.read > self.limits.1 { Err(Malformed::TooLarge(keys)) } else { Ok(()) }
     }
 
-    /// Reads on in `bytes`, at most to the end of one element. Returns how many bytes were used and,
+    /// Cuts the next chunk: `take` gets each element that ends in it. Returns how much of the chunk was
+    /// used: all of it, or all up to the end of the array.
+    fn feed(
+        &mut self,
+        chunk: &[u8],
+        mut take: impl FnMut(&[u8]) -> Result<(), Malformed>,
+    ) -> Result<usize, Malformed> {
+        let mut at = 0;
+        while at < chunk.len() && self.place != Place::After {
+            let rest = &chunk[at..];
+            let (used, element) = self.cut(rest)?;
+            if let Some(whole) = element {
+                let (before, now) = (std::mem::take(&mut self.partial), &rest[whole]);
+                if before.is_empty() { take(now)? } else { take(&[&before, now].concat())? }
+            }
+            at += used;
+        }
+        Ok(at)
+    }
+
+    /// Reads on in `bytes`, at most to the end of one element, or of the array. Returns how many bytes were used and,
     /// if an element ended, where it lies in them (its beginning may be in `partial`).
     #[allow(clippy::type_complexity)]
     fn cut(&mut self, bytes: &[u8]) -> Result<(usize, Option<std::ops::Range<usize>>), Malformed> {
@@ -283,7 +298,10 @@ impl Splitter {
                 (_, b' ' | b'\n' | b'\r' | b'\t') => {}
                 (Place::Before, b'[') => self.place = Place::First,
                 (Place::Between, b',') => self.place = Place::Next,
-                (Place::First | Place::Between, b']') => self.place = Place::After,
+                (Place::First | Place::Between, b']') => {
+                    self.place = Place::After;
+                    return Ok((at + 1, None));
+                }
                 (Place::First | Place::Next, byte) if *byte == self.opens => {
                     self.place = Place::Inside;
                     return self.inside(bytes, at);
@@ -350,6 +368,12 @@ impl Splitter {
             }
         }
     }
+}
+
+/// After the array nothing else may come.
+fn only_blanks(rest: &[u8]) -> Result<(), Malformed> {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+    if rest.iter().all(blank) { Ok(()) } else { Err(Malformed::Json) }
 }
 
 #[cfg(test)]

@@ -23,6 +23,9 @@ pub struct Reading {
     pub filtered: bool,
     /// A key that is published is missing, and Consul said that the token may not read it.
     pub hides: bool,
+    /// Of sources that are read in one transaction, the highest index that any of their answers had by
+    /// then: it orders all their readings alike, so that two answers are never mixed.
+    pub joint: Option<u64>,
 }
 
 /// The consistency a reading was asked with.
@@ -43,7 +46,7 @@ pub struct Marks {
     pub sent: Moment,
     /// When the answer had arrived.
     pub answered: Moment,
-    /// Consul's index.
+    /// Consul's index, or the joint one of sources that are read in one transaction.
     pub index: u64,
 }
 
@@ -52,7 +55,21 @@ pub struct Marks {
 impl Reading {
     /// The marks of this reading.
     pub fn marks(&self) -> Marks {
-        Marks { sent: self.sent, answered: self.answered, index: self.snapshot.index() }
+        let index = self.joint.unwrap_or(self.snapshot.index());
+        Marks { sent: self.sent, answered: self.answered, index }
+    }
+}
+
+// === impl Mode ===
+
+impl Mode {
+    /// As a query parameter of Consul.
+    pub fn parameter(self) -> &'static str {
+        match self {
+            Self::Default => "",
+            Self::Stale => "&stale",
+            Self::Consistent => "&consistent",
+        }
     }
 }
 

@@ -86,6 +86,12 @@ impl Snapshot {
         Self { index, entries: Vec::new(), digest: digest_of(&[]), bytes: 0 }
     }
 
+    /// The same at another index.
+    #[must_use]
+    pub fn at(&self, index: u64) -> Self {
+        Self { index, ..self.clone() }
+    }
+
     /// Consul's index for this state of the prefix.
     pub fn index(&self) -> u64 {
         self.index

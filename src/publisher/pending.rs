@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::board::{Board, Source};
-use crate::model::confirmation::Origin;
+use crate::model::confirmation::{Origin, Published};
 use crate::model::guard::{Hold, Reason};
 use crate::model::moment::Moment;
 use crate::model::offer::{Content, Offer};
@@ -35,6 +35,8 @@ pub type Part = (Arc<Snapshot>, Option<Content>);
 /// Accepted content on its way to the volume.
 #[derive(Debug)]
 pub struct Pending {
+    /// The sources that are published together or not at all.
+    atomic: Vec<usize>,
     contents: Vec<Option<Content>>,
     /// What did not pass its validation: tried again together with what comes for other sources.
     refused: Vec<Option<Content>>,
@@ -45,14 +47,40 @@ pub struct Pending {
 // === impl Pending ===
 
 impl Pending {
-    /// Nothing waits, for `sources` sources.
-    pub fn new(sources: usize) -> Self {
+    /// Nothing waits, for `sources` sources, of which those of `atomic` belong together.
+    pub fn new(sources: usize, atomic: Vec<usize>) -> Self {
         let (contents, refused) = (vec![None; sources], vec![None; sources]);
-        Self { contents, refused, not_before: Moment::default(), backoff: Backoff::default() }
+        let (not_before, backoff) = (Moment::default(), Backoff::default());
+        Self { atomic, contents, refused, not_before, backoff }
+    }
+
+    /// Takes what the mechanisms have put into the slots. Of what belongs together all is taken or none:
+    /// where one part is out of date, something newer has come, and all are asked for again.
+    pub fn take_all(&mut self, mut offers: Vec<(usize, Offer)>, board: &Board) -> Vec<Taken> {
+        let is_odd = |(source, offer): &(usize, Offer)| {
+            let published = board.read(|s| s.sources[*source].published.clone());
+            let outgrown =
+                |content: &Content| published.as_ref().is_some_and(|p| content.is_outgrown(p));
+            let content = offer.content.as_ref();
+            content.is_some_and(|c| outgrown(c) || !self.is_news(*source, c, published.as_ref()))
+        };
+        let torn = offers.iter().any(|offer| self.atomic.contains(&offer.0) && is_odd(offer));
+        if torn {
+            offers.retain(|(source, _)| !self.atomic.contains(source));
+        }
+        let taken = offers.into_iter().map(|(source, offer)| self.take(source, offer, board));
+        let asked_again = torn.then_some(Taken::Outgrown);
+        taken.collect::<Vec<_>>().into_iter().chain(asked_again).collect()
+    }
+
+    fn is_news(&self, source: usize, content: &Content, published: Option<&Published>) -> bool {
+        let waiting = self.contents[source].as_ref().map(|waiting| waiting.marks);
+        let mut known = published.map(|p| p.marks).into_iter().chain(waiting);
+        known.all(|marks| content.marks.supersedes(&marks))
     }
 
     /// Takes what a mechanism has put into a source's slot.
-    pub fn take(&mut self, source: usize, offer: Offer, board: &Board) -> Taken {
+    fn take(&mut self, source: usize, offer: Offer, board: &Board) -> Taken {
         let published = board.read(|s| s.sources[source].published.clone());
         let is_outgrown = |c: &Content| published.as_ref().is_some_and(|p| c.is_outgrown(p));
         if offer.content.as_ref().is_some_and(is_outgrown) {
@@ -72,11 +100,7 @@ impl Pending {
             });
         }
         let Some(content) = offer.content else { return Taken::Kept };
-        let newer = |marks: &_| content.marks.supersedes(marks);
-        let waiting = self.contents[source].as_ref();
-        if published.as_ref().is_some_and(|p| !newer(&p.marks))
-            || waiting.is_some_and(|waiting| !newer(&waiting.marks))
-        {
+        if !self.is_news(source, &content, published.as_ref()) {
             return Taken::Kept;
         }
         self.refused[source] = None;
@@ -144,6 +168,14 @@ impl Pending {
         (there(&self.contents), there(&self.refused))
     }
 
+    /// These sources by themselves, as far as they may be published so.
+    pub fn apart(&self, sources: &[usize]) -> Vec<Vec<usize>> {
+        let (together, single): (Vec<usize>, Vec<usize>) =
+            sources.iter().partition(|source| self.atomic.contains(source));
+        let together = Some(together).filter(|together| !together.is_empty());
+        single.into_iter().map(|source| vec![source]).chain(together).collect()
+    }
+
     /// A source's content is visible.
     pub fn shown(&mut self, source: usize) {
         self.contents[source] = None;
@@ -175,12 +207,38 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::confirmation::Mechanism;
+    use crate::model::reading::Marks;
+
+    fn read(from: u64, to: u64, index: u64) -> Content {
+        let marks = Marks { sent: Moment(from), answered: Moment(to), index };
+        let content = Content::nothing();
+        Content { origin: Origin::Consul, marks, how: Mechanism::Watch, ..content }
+    }
+
+    #[test]
+    fn of_what_belongs_together_all_is_taken_or_none() {
+        let board = Board::new(3);
+        let mut pending = Pending::new(3, vec![0, 2]);
+        let offers = |of: &[(usize, Content)]| {
+            of.iter().cloned().map(|(at, content)| (at, Offer::accept(content))).collect::<Vec<_>>()
+        };
+        let taken = pending.take_all(offers(&[(0, read(1, 2, 5)), (2, read(1, 2, 5))]), &board);
+        assert_eq!(taken, [Taken::Kept, Taken::Kept]);
+        // The first is newer than what waits, the second overlaps with it and is older.
+        let odd = offers(&[(0, read(1, 3, 6)), (1, read(1, 3, 4)), (2, read(1, 3, 4))]);
+        assert_eq!(pending.take_all(odd, &board), [Taken::Kept, Taken::Outgrown]);
+        let index = |at: usize| pending.contents[at].as_ref().map(|content| content.marks.index);
+        assert_eq!([index(0), index(1), index(2)], [Some(5), Some(4), Some(5)]);
+        let (waiting, _) = pending.waiting();
+        assert_eq!(pending.apart(&waiting), [vec![1], vec![0, 2]]);
+    }
 
     #[test]
     fn the_gap_grows_with_the_work_and_not_with_a_sleep() {
         let began = Moment(1_000_000_000_000);
         for (took, gap) in [(1, 100), (25, 100), (200, 800), (3_600_000, 5_000)] {
-            let mut pending = Pending::new(1);
+            let mut pending = Pending::new(1, Vec::new());
             let ended = began + Duration::from_millis(took);
             pending.published(began, ended);
             assert_eq!(pending.not_before().since(ended).as_millis(), gap, "{took} ms");

@@ -30,7 +30,8 @@ impl Rig {
         let sources = vec![("default".to_owned(), prefix)];
         let outputs = vec![Output::tree(vec![0])];
         let (path, pokes) = (self.dir.path().to_owned(), Vec::new());
-        Setup { path, sources, outputs, control: false, tells: false, validate: None, pokes }
+        let (atomic, validate) = (Vec::new(), None);
+        Setup { path, sources, atomic, outputs, control: false, tells: false, validate, pokes }
     }
 
     fn open(&self) -> Publisher {
@@ -143,7 +144,7 @@ fn a_generation_that_is_not_adopted_goes_once_it_is_replaced() {
     fs::set_permissions(old.join("a"), fs::Permissions::from_mode(0o666)).unwrap();
     let mut publisher = rig.open();
     assert!(publisher.current.is_none() && old.exists(), "readers may be in it");
-    publisher.take(0, Offer::accept(content(6, &[("a", "2")])));
+    publisher.take(vec![(0, Offer::accept(content(6, &[("a", "2")])))]);
     publisher.publish(&Inbox::new(1), sys::now());
     publisher.collect(sys::now() + KEEP);
     assert!(!old.exists());
@@ -168,7 +169,7 @@ fn a_directory_where_the_temporary_link_goes_is_put_away() {
     let rig = Rig::new();
     rig.publish(5, &[("a", "1")]);
     let mut publisher = rig.open();
-    publisher.take(0, Offer::accept(content(6, &[("a", "2")])));
+    publisher.take(vec![(0, Offer::accept(content(6, &[("a", "2")])))]);
     fs::create_dir_all(rig.live().join("..data_tmp/full")).unwrap();
     publisher.publish(&Inbox::new(1), sys::now());
     assert_eq!(rig.read("a").unwrap(), "2");
@@ -243,7 +244,7 @@ fn a_whole_generation_is_adopted_and_a_damaged_one_is_not() {
 fn an_audit_puts_back_what_somebody_changed() {
     let rig = Rig::new();
     let mut publisher = rig.open();
-    publisher.take(0, Offer::accept(content(5, &[("a", "1"), ("d/b", "2")])));
+    publisher.take(vec![(0, Offer::accept(content(5, &[("a", "1"), ("d/b", "2")])))]);
     publisher.publish(&Inbox::new(1), sys::now());
     let tampers: [&dyn Fn(); 5] = [
         &|| fs::remove_file(rig.live().join("..data/a")).unwrap(),
@@ -272,11 +273,11 @@ fn an_audit_puts_back_what_somebody_changed() {
 fn unchanged_files_keep_their_inode_and_changed_ones_do_not() {
     let rig = Rig::new();
     let mut publisher = rig.open();
-    publisher.take(0, Offer::accept(content(5, &[("a", "1"), ("b", "1")])));
+    publisher.take(vec![(0, Offer::accept(content(5, &[("a", "1"), ("b", "1")])))]);
     publisher.publish(&Inbox::new(1), sys::now());
     let inode = |name| fs::metadata(rig.live().join(name)).unwrap().ino();
     let (a, b) = (inode("a"), inode("b"));
-    publisher.take(0, Offer::accept(content(6, &[("a", "1"), ("b", "2")])));
+    publisher.take(vec![(0, Offer::accept(content(6, &[("a", "1"), ("b", "2")])))]);
     publisher.publish(&Inbox::new(1), sys::now());
     assert_eq!(inode("a"), a);
     assert_ne!(inode("b"), b);
@@ -315,9 +316,9 @@ fn an_overlapping_older_answer_does_not_replace_a_newer() {
     let new = content(6, &[("a", "new")]);
     let mut old = content(5, &[("a", "old")]);
     old.marks.sent = new.marks.sent - Duration::from_secs(1);
-    publisher.take(0, Offer::accept(new));
+    publisher.take(vec![(0, Offer::accept(new))]);
     publisher.publish(&Inbox::new(1), sys::now());
-    publisher.take(0, Offer::accept(old));
+    publisher.take(vec![(0, Offer::accept(old))]);
     assert!(!publisher.pending.is_complete(&publisher.board));
     assert_eq!(rig.read("a").as_deref(), Some("new"));
 }
@@ -331,9 +332,9 @@ fn what_was_judged_against_less_than_is_published_is_asked_for_again() {
     let before = Baseline { digest: Digest::from_bytes([0; 32]), keys: 1, index: 4 };
     let mut less = content(6, &[("a", "2")]);
     less.judged = Some(before);
-    publisher.take(0, Offer::accept(content(5, &[("a", "1"), ("b", "1")])));
+    publisher.take(vec![(0, Offer::accept(content(5, &[("a", "1"), ("b", "1")])))]);
     publisher.publish(&Inbox::new(1), sys::now());
-    publisher.take(0, Offer::accept(less));
+    publisher.take(vec![(0, Offer::accept(less))]);
     assert!(!publisher.pending.is_complete(&publisher.board), "b's loss was never judged");
     assert!(tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         tokio::select! {

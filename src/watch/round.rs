@@ -143,6 +143,12 @@ impl Round {
         }
     }
 
+    /// What the content is to be weighed by could not be learned: it is read again.
+    pub fn unweighed(&mut self, source: &Source, ask: Ask, error: &Error, now: Moment, dice: f64) {
+        self.follow.reread();
+        self.failed(source, ask, error, now, dice);
+    }
+
     /// The question failed.
     pub fn failed(&mut self, source: &Source, ask: Ask, error: &Error, now: Moment, dice: f64) {
         self.follow.failed(error.trouble(), dice);
@@ -211,6 +217,7 @@ mod tests {
             policy: Policy { allow_empty: false, max_shrink_percent: 50 },
             caps: Caps { max_bytes: u64::MAX, max_keys: usize::MAX },
             board,
+            others: Arc::default(),
             inbox: Arc::new(Inbox::new(1)),
             metrics: Arc::default(),
         }
@@ -227,6 +234,7 @@ mod tests {
             mode: Mode::Default,
             filtered: false,
             hides: false,
+            joint: None,
         }
     }
 
@@ -252,6 +260,30 @@ mod tests {
         assert_eq!(Round::start(&source, WAIT, NOW).next(NOW), Ask::Peek);
         hold(&source, 0);
         assert_eq!(Round::start(&source, WAIT, NOW).next(NOW), Ask::Read);
+    }
+
+    #[test]
+    fn news_whose_transaction_failed_are_read_again() {
+        let source = source();
+        let mut round = Round::start(&source, WAIT, NOW);
+        let ring = |round: &mut Round, index| {
+            let ask = round.next(NOW);
+            let bell = Bell { index, elapsed: Duration::ZERO, ..quiet() };
+            round.rung(&source, ask, bell, (NOW, 0), NOW, 0.5);
+        };
+        ring(&mut round, 41);
+        ring(&mut round, 42);
+        let ask = round.next(NOW);
+        assert_eq!(ask, Ask::Fetch(42));
+        let full = Full { index: 42, elapsed: Duration::ZERO, size: 1 << 20 };
+        assert!(round.full(&source, ask, full, &mut reading(NOW), NOW, 0.5));
+        let error = Error::new(crate::consul::error::Kind::Server, "no leader".to_owned());
+        round.unweighed(&source, ask, &error, NOW, 0.5);
+        assert!(matches!(round.next(NOW), Ask::Pause(_)));
+        assert_eq!(round.next(NOW), Ask::Peek, "the cheap question comes first");
+        ring(&mut round, 42);
+        assert!(matches!(round.next(NOW), Ask::Pause(_)), "full reads are spread");
+        assert_eq!(round.next(NOW), Ask::Read);
     }
 
     #[test]

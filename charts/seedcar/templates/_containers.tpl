@@ -128,6 +128,9 @@ terminationMessagePolicy: FallbackToLogsOnError
 {{- $optional := list -}}
 {{- range $values.sources -}}{{- if eq (toString .required) "false" -}}{{- $optional = append $optional .name -}}{{- end -}}{{- end -}}
 {{- $settings = append $settings (list "SEEDCAR_OPTIONAL" (join "," $optional)) -}}
+{{- $atomic := list -}}
+{{- range $values.sources -}}{{- if eq (toString .atomic) "true" -}}{{- $atomic = append $atomic .name -}}{{- end -}}{{- end -}}
+{{- $settings = append $settings (list "SEEDCAR_ATOMIC" (join "," $atomic)) -}}
 {{- end -}}
 {{- $settings = append $settings (list "SEEDCAR_FILE" (join "," $values.files)) -}}
 {{- if $values.config -}}

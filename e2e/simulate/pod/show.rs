@@ -27,7 +27,7 @@ pub struct Show {
 
 impl Default for Show {
     fn default() -> Self {
-        Self { pending: Pending::new(1), writing: None, woken_at: None }
+        Self { pending: Pending::new(1, Vec::new()), writing: None, woken_at: None }
     }
 }
 
@@ -70,10 +70,8 @@ impl Pod {
             // It will look again when it has written.
             return;
         }
-        let mut outgrown = false;
-        for (source, offer) in process.source.inbox.slots.take(Duration::ZERO).values {
-            outgrown |= show.pending.take(source, offer, board) == Taken::Outgrown;
-        }
+        let offers = process.source.inbox.slots.take(Duration::ZERO).values;
+        let outgrown = show.pending.take_all(offers, board).contains(&Taken::Outgrown);
         // Back at the slots: the taker's hands are empty.
         process.source.inbox.slots.take(Duration::ZERO);
         if outgrown {

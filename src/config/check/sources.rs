@@ -15,6 +15,9 @@ use crate::model::key::{Prefix, PrefixRules};
 /// The longest name of a source; it becomes a metric label and part of file names.
 const NAME_MAX: usize = 63;
 
+/// How many operations Consul takes in one transaction.
+const OPERATIONS: usize = 64;
+
 /// What a source looks like.
 const HOW_TO_NAME: &str = "write NAME=PREFIX, as in web=apps/web";
 
@@ -30,22 +33,54 @@ impl Checker<'_> {
             let hint = "write --prefix PREFIX, or --source NAME=PREFIX";
             self.problems.push(problem.hint(hint));
         }
-        self.optional_are_sources();
+        self.are_sources(Id::Optional);
+        self.are_sources(Id::Atomic);
         let mut sources = Vec::new();
         for (i, given) in typed.iter().enumerate() {
-            let rules = PrefixRules { exact: rules.exact || given.exact, ..rules };
+            let rules = PrefixRules { exact: rules.exact || given.terms.exact, ..rules };
             let before = &typed[..i];
             sources.extend(self.source(given, before, rules));
         }
+        self.fit_a_transaction(&sources);
         sources
     }
 
-    fn optional_are_sources(&mut self) {
+    /// What Consul takes in one transaction, and what its answer can be told apart by.
+    fn fit_a_transaction(&mut self, sources: &[Source]) {
+        let atomic: Vec<&Source> = sources.iter().filter(|source| source.atomic).collect();
+        for (i, source) in atomic.iter().enumerate() {
+            let others = atomic.iter().filter(|other| other.name != source.name);
+            let is_inside = others.clone().any(|o| o.prefix.covers(source.prefix.as_str()));
+            let reason = if source.prefix.as_str().is_empty() {
+                let reason = Reason::new(Kind::Conflict, "is atomic and the whole store");
+                reason.hint("Consul does not read that in a transaction: name prefixes")
+            } else if is_inside {
+                let reason = Reason::new(Kind::Conflict, "is atomic and inside another that is");
+                reason.hint("what is inside the other is read with it already")
+            } else if !source.required {
+                let reason = Reason::new(Kind::Conflict, "is atomic and not required");
+                reason.hint("a pod cannot start without a part of what is read together")
+            } else if i == OPERATIONS {
+                let text = "is one more than Consul reads in a transaction";
+                Reason::new(Kind::Conflict, text).hint("at most 64 sources may be atomic")
+            } else {
+                continue;
+            };
+            let named = |given: &&NamedPrefix| given.name.as_ref() == Some(&source.name);
+            if let Some(given) = self.typed.sources.iter().find(named).cloned() {
+                self.sound::<()>(&given, Err(reason));
+            }
+        }
+    }
+
+    /// A list of names names sources.
+    fn are_sources(&mut self, id: Id) {
         let names = self.typed.sources.iter().filter_map(|source| source.name.as_deref());
         let names: Vec<&str> = names.collect();
-        for given in self.typed.all(Id::Optional) {
+        for given in self.typed.all(id) {
             if !names.contains(&given.text.as_str()) {
-                let problem = Problem::new(Kind::Unknown, "optional", "is the name of no source");
+                let name = id.row().name;
+                let problem = Problem::new(Kind::Unknown, name, "is the name of no source");
                 let problem = problem.text(&given.text).at(given.origin.clone());
                 let hint = did_you_mean(&given.text, names.iter().copied());
                 self.problems.push(Problem { hint, ..problem });
@@ -65,9 +100,11 @@ impl Checker<'_> {
             Some(_) => self.sound(given, prefix),
             None => None, // one mistake, one problem
         };
-        let (name, mut optional) = (name?, self.typed.all(Id::Optional).iter());
-        let required = given.required && !optional.any(|optional| optional.text == name);
-        Some(Source { name, prefix: prefix?, required })
+        let name = name?;
+        let named = |id| self.typed.all(id).iter().any(|given| given.text == name);
+        let required = given.terms.required && !named(Id::Optional);
+        let atomic = given.terms.atomic || named(Id::Atomic);
+        Some(Source { name, prefix: prefix?, required, atomic })
     }
 
     fn sound<T>(&mut self, given: &NamedPrefix, read: Result<T, Reason>) -> Option<T> {

@@ -10,7 +10,7 @@ use crate::config::{
     setting::{self, Id, Setting, TABLE, Unit},
     typed::{
         Given, Group, GroupKeys, NamedPrefix, OF_A_FILE, OF_A_TREE, OF_THE_HOOK, OF_VALIDATION,
-        Record, Typed, TypedOutput,
+        Record, Terms, Typed, TypedOutput,
     },
 };
 
@@ -18,6 +18,8 @@ use crate::config::{
 const OUTPUTS: &str = "outputs";
 const VALIDATE: &str = "validate";
 const HOOK: &str = "hook";
+/// What may be said of a source.
+const SOURCE: [&str; 5] = ["name", "prefix", "exactPrefix", "required", "atomic"];
 
 /// Walks a file and collects what it finds.
 pub(super) struct Reader<'f> {
@@ -86,18 +88,20 @@ impl<'f> Reader<'f> {
             let Some(fields) = self.fields(&path, item) else {
                 continue;
             };
-            let (mut name, mut prefix, mut exact, mut required) = (None, None, false, true);
+            let (mut name, mut prefix) = (None, None);
+            let mut terms = Terms::default();
             for (key, value) in fields {
                 let at = join(&path, &key);
                 match key.as_str() {
                     "name" => name = Some(self.string(&at, value)),
                     "prefix" => prefix = Some(self.string(&at, value)),
-                    "exactPrefix" => exact = self.bool(&at, value),
-                    "required" => required = self.bool(&at, value),
-                    _ => self.unknown(&at, &["name", "prefix", "exactPrefix", "required"]),
+                    "exactPrefix" => terms.exact = self.bool(&at, value),
+                    "required" => terms.required = self.bool(&at, value),
+                    "atomic" => terms.atomic = self.bool(&at, value),
+                    _ => self.unknown(&at, &SOURCE),
                 }
             }
-            self.source(&path, name, prefix, (exact, required));
+            self.source(&path, name, prefix, terms);
         }
     }
 
@@ -106,7 +110,7 @@ impl<'f> Reader<'f> {
         path: &str,
         name: Option<Option<String>>,
         prefix: Option<Option<String>>,
-        (exact, required): (bool, bool),
+        terms: Terms,
     ) {
         for (key, there) in [("name", name.is_some()), ("prefix", prefix.is_some())] {
             if !there {
@@ -120,8 +124,7 @@ impl<'f> Reader<'f> {
                 text: format!("{name}={prefix}"),
                 name: Some(name),
                 prefix,
-                exact,
-                required,
+                terms,
                 origin: self.at(path),
             });
         }

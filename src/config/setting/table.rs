@@ -3,7 +3,7 @@
 use super::{Id, Setting, Unit};
 
 /// Every setting, in the order of [`Id`].
-pub static TABLE: [Setting; 49] = [
+pub static TABLE: [Setting; 50] = [
     row(
         Id::Config,
         "config",
@@ -66,6 +66,14 @@ pub static TABLE: [Setting; 49] = [
         "optional",
         Unit::Name,
         "name of a source that a pod may start without; the others are needed",
+    )
+    .repeats()
+    .advanced(),
+    row(
+        Id::Atomic,
+        "atomic",
+        Unit::Name,
+        "name of a source read in one Consul transaction with the others named so",
     )
     .repeats()
     .advanced(),

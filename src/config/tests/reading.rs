@@ -52,6 +52,32 @@ fn what_begins_with_a_brace_is_the_file_itself() {
 }
 
 #[test]
+fn atomic_sources_fit_a_transaction() {
+    let file = "sources: [{name: a, prefix: x, atomic: true}, {name: b, prefix: y}]";
+    assert_eq!(config("", "", file).atomic(), [0]);
+    assert_eq!(config("--atomic b", "", file).atomic(), [0, 1]);
+    for (flags, says) in [
+        (
+            "--source a=x --source b=x/y --atomic a --atomic b",
+            "is atomic and inside another that is",
+        ),
+        (
+            "--source a=x --source b= --allow-root-prefix --atomic b",
+            "is atomic and the whole store",
+        ),
+        ("--source a=x --optional a --atomic a", "is atomic and not required"),
+        ("--source a=x --atomic c", "is the name of no source (--atomic)"),
+    ] {
+        let problems = lines(&problems(flags, "", ""));
+        assert!(problems.contains(says), "{problems}");
+    }
+    let many: Vec<String> =
+        (0..65).map(|n| format!("{{name: s{n}, prefix: p{n}, atomic: true}}")).collect();
+    let problems = lines(&problems("", "", &format!("sources: [{}]", many.join(", "))));
+    assert!(problems.contains("is one more than Consul reads"), "{problems}");
+}
+
+#[test]
 fn a_source_is_required_unless_something_says_otherwise() {
     let required = |flags: &str, file: &str| {
         let sources = config(flags, "", file).sources;

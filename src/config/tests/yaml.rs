@@ -351,7 +351,7 @@ fn a_file_of_the_wrong_shape_says_where() {
         (
             "sources: [{name: a, prefix: b, path: c}]",
             Unknown,
-            "sources[0].path: is not a key of this file (seedcar.yaml: sources[0].path, line 1); here may be name, prefix, exactPrefix, required",
+            "sources[0].path: is not a key of this file (seedcar.yaml: sources[0].path, line 1); here may be name, prefix, exactPrefix, required, atomic",
         ),
         (
             "sources: [{name: a=b, prefix: c}]",
