@@ -187,7 +187,7 @@ impl App {
         let named = self.config.sources.iter();
         publisher::Setup {
             path: self.config.volume.clone(),
-            sources: named.map(|s| (s.name.clone(), s.prefix.clone())).collect(),
+            sources: named.map(|s| (s.name.clone(), s.reads.prefix().clone())).collect(),
             outputs: self.config.outputs.clone(),
             control: self.config.control.is_some(),
             tells: self.config.hook.is_some(),
@@ -212,7 +212,7 @@ impl App {
             writes: backup.mode == BackupMode::Write,
             delay: backup.delay,
             limits: limits(&self.config),
-            sources: named.map(|s| (s.name.clone(), identity(s.prefix.as_str()))).collect(),
+            sources: named.map(|s| (s.name.clone(), identity(s.reads.prefix().as_str()))).collect(),
             pokes: self.heartbeat_pokes.clone(),
         })
     }
@@ -279,7 +279,7 @@ fn source(
     Source {
         at,
         name: named.name.clone(),
-        prefix: named.prefix.clone(),
+        reads: named.reads.clone(),
         policy: Policy {
             allow_empty: guards.allow_empty,
             max_shrink_percent: guards.max_shrink_percent,

@@ -402,7 +402,34 @@ pub fn added() -> String {
 
 #[test]
 fn what_the_chart_says_of_outputs_is_what_the_program_understands() {
-    let workload = &feature("config");
+    understood(
+        "config",
+        &[
+            ("exclude", "**/*.md"),
+            ("path", "app.json"),
+            ("default", "$(5)"),
+            ("required", "db/*"),
+            ("success", "204"),
+            ("control", "ops/web"),
+        ],
+    );
+    understood(
+        "services",
+        &[
+            ("source", "app=apps/web"),
+            ("source", "db=service postgres"),
+            ("source", "up=service web (not required)"),
+            ("tag", "primary"),
+            ("passing", "false"),
+            ("line", "server {};"),
+            ("hook", "yes"),
+        ],
+    );
+}
+
+/// The values of this feature come to these settings.
+fn understood(name: &str, settings: &[(&str, &str)]) {
+    let workload = &feature(name);
     let workload = workload.iter().find(|object| object["kind"] == "Deployment").expect("one");
     let containers = workload["spec"]["template"]["spec"]["initContainers"].as_array();
     for container in containers.expect("a list") {
@@ -422,14 +449,7 @@ fn what_the_chart_says_of_outputs_is_what_the_program_understands() {
             let mut lines = lines.as_array().expect("a list").iter();
             lines.any(|line| line["setting"] == setting && line["value"] == value)
         };
-        for (setting, value) in [
-            ("exclude", "**/*.md"),
-            ("path", "app.json"),
-            ("default", "$(5)"),
-            ("required", "db/*"),
-            ("success", "204"),
-            ("control", "ops/web"),
-        ] {
+        for (setting, value) in settings {
             assert!(has(setting, value), "{setting} {value}: {lines}");
         }
     }

@@ -6,11 +6,12 @@ use super::{
         guess::did_you_mean,
         problem::{Kind, Problem, Reason},
         setting::Id,
-        typed::NamedPrefix,
+        typed::NamedSource,
     },
     Checker, is_dns_label,
 };
 use crate::model::key::{Prefix, PrefixRules};
+use crate::model::reads::Reads;
 
 /// The longest name of a source; it becomes a metric label and part of file names.
 const NAME_MAX: usize = 63;
@@ -55,22 +56,25 @@ impl Checker<'_> {
 
     fn source(
         &mut self,
-        given: &NamedPrefix,
-        before: &[NamedPrefix],
+        given: &NamedSource,
+        before: &[NamedSource],
         rules: PrefixRules,
     ) -> Option<Source> {
         let name = self.sound(given, check_name(given, before));
-        let prefix = Prefix::parse(&given.prefix, rules).map_err(Reason::malformed);
-        let prefix = match &given.name {
-            Some(_) => self.sound(given, prefix),
-            None => None, // one mistake, one problem
+        let reads = match (&given.service, &given.name) {
+            (Some(group), _) => self.service(group).map(Reads::Service),
+            (None, Some(_)) => {
+                let prefix = Prefix::parse(&given.prefix, rules).map_err(Reason::malformed);
+                self.sound(given, prefix).map(Reads::Keys)
+            }
+            (None, None) => None, // one mistake, one problem
         };
         let (name, mut optional) = (name?, self.typed.all(Id::Optional).iter());
         let required = given.required && !optional.any(|optional| optional.text == name);
-        Some(Source { name, prefix: prefix?, required })
+        Some(Source { name, reads: reads?, required })
     }
 
-    fn sound<T>(&mut self, given: &NamedPrefix, read: Result<T, Reason>) -> Option<T> {
+    fn sound<T>(&mut self, given: &NamedSource, read: Result<T, Reason>) -> Option<T> {
         let reason = match read {
             Ok(value) => return Some(value),
             Err(reason) => reason,
@@ -84,7 +88,7 @@ impl Checker<'_> {
     }
 }
 
-fn check_name(given: &NamedPrefix, before: &[NamedPrefix]) -> Result<String, Reason> {
+fn check_name(given: &NamedSource, before: &[NamedSource]) -> Result<String, Reason> {
     let name = given.name.as_deref();
     let name = name.ok_or_else(|| Reason::malformed("has no NAME=").hint(HOW_TO_NAME))?;
     if !is_dns_label(name) || name.len() > NAME_MAX {
