@@ -47,6 +47,7 @@ const PARTS: &[&[Proof]] = &[
     crate::backup::PROOFS,
     crate::bounded::PROOFS,
     crate::convert::PROOFS,
+    crate::discovery::PROOFS,
     crate::core::PROOFS,
     crate::faults::PROOFS,
     crate::fuzz::PROOFS,

@@ -10,6 +10,7 @@ mod consul;
 mod convert;
 mod core;
 mod demo;
+mod discovery;
 mod faults;
 mod fuzz;
 mod hooks;

@@ -189,7 +189,7 @@ impl App {
         let named = self.config.sources.iter();
         publisher::Setup {
             path: self.config.volume.clone(),
-            sources: named.map(|s| (s.name.clone(), s.prefix.clone())).collect(),
+            sources: named.map(|s| (s.name.clone(), s.reads.prefix().clone())).collect(),
             atomic: self.config.atomic(),
             outputs: self.config.outputs.clone(),
             control: self.config.control.is_some(),
@@ -215,7 +215,7 @@ impl App {
             writes: backup.mode == BackupMode::Write,
             delay: backup.delay,
             limits: limits(&self.config),
-            sources: named.map(|s| (s.name.clone(), identity(s.prefix.as_str()))).collect(),
+            sources: named.map(|s| (s.name.clone(), identity(s.reads.prefix().as_str()))).collect(),
             pokes: self.heartbeat_pokes.clone(),
         })
     }
@@ -282,7 +282,7 @@ fn source(
     Source {
         at,
         name: named.name.clone(),
-        prefix: named.prefix.clone(),
+        reads: named.reads.clone(),
         policy: Policy {
             allow_empty: guards.allow_empty,
             max_shrink_percent: guards.max_shrink_percent,

@@ -34,6 +34,7 @@ pub use self::{
     typed::{Effective, Flags, Given, Typed},
 };
 use crate::model::key::Prefix;
+use crate::model::reads::Reads;
 use url::Url;
 
 use crate::model::output::Output;
@@ -54,7 +55,7 @@ pub struct Config {
     pub consul: Consul,
     /// The token for Consul.
     pub token: Token,
-    /// The prefixes to mirror, in the order given. Empty only with [`Scope::Offline`].
+    /// The prefixes and services to mirror, in the order given. Empty only with [`Scope::Offline`].
     pub sources: Vec<Source>,
     /// What is made of them.
     pub outputs: Vec<Output>,
@@ -202,13 +203,13 @@ pub struct ClientCert {
     pub key: PathBuf,
 }
 
-/// One Consul prefix, under a name.
+/// One Consul prefix or service, under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The name: in logs, metrics, layers.
     pub name: String,
-    /// The prefix, safe to ask for.
-    pub prefix: Prefix,
+    /// What is read, safe to ask for.
+    pub reads: Reads,
     /// A pod does not start without it.
     pub required: bool,
     /// It is read in one transaction with the others of this kind, and published with them or not at

@@ -8,6 +8,7 @@
 pub mod auth;
 pub mod error;
 pub mod files;
+mod health;
 pub mod login;
 pub mod session;
 pub mod tls;
@@ -24,9 +25,10 @@ use serde_json::json;
 use crate::config;
 use crate::metrics::{Id, Metrics};
 use crate::model::follow::Bell;
-use crate::model::key::Prefix;
 use crate::model::moment::Moment;
+use crate::model::percent;
 use crate::model::reading::{Mode, Reading};
+use crate::model::reads::{Reads, Right};
 use crate::model::snapshot::Snapshot;
 use crate::sys;
 use crate::units::consul_wait;
@@ -72,11 +74,11 @@ struct Http {
     at: usize,
 }
 
-/// A question for everything under a prefix.
+/// A question for everything under a prefix, or for the instances of a service.
 #[derive(Clone, Copy)]
 pub struct List<'a> {
-    /// The prefix.
-    pub prefix: &'a Prefix,
+    /// Which.
+    pub reads: &'a Reads,
     /// The consistency.
     pub mode: Mode,
     /// Block until the index is above this one, for at most this long.
@@ -141,7 +143,8 @@ impl Client {
         client
     }
 
-    /// Everything under a prefix (`GET /v1/kv/<prefix>?recurse`).
+    /// Everything under a prefix (`GET /v1/kv/<prefix>?recurse`), or the instances of a service
+    /// (`GET /v1/health/service/<name>`).
     pub async fn list(&self, ask: List<'_>) -> Result<Listed, Error> {
         let sent = sys::now();
         let answer = self.list_inner(&ask, sent).await;
@@ -152,28 +155,31 @@ impl Client {
         answer
     }
 
-    /// The doorbell (`?keys&separator=/`): the same index as the list, in a fraction of its size.
+    /// The doorbell (`?keys&separator=/`): the same index as the list, in a fraction of its size. Of a
+    /// service Consul has none: there it is the list, of which only a hash is kept.
     pub async fn doorbell(
         &self,
-        prefix: &Prefix,
+        reads: &Reads,
         block: Option<(u64, Duration)>,
         caps: Caps,
     ) -> Result<Rung, Error> {
+        let prefix = match reads {
+            Reads::Keys(prefix) => prefix.as_str(),
+            Reads::Service(_) => {
+                let ask = List { reads, mode: Mode::Default, block, previous: None, caps };
+                return Ok(Rung::from(&self.list(ask).await?));
+            }
+        };
         let answer = self.doorbell_inner(prefix, block, caps).await;
         self.ended(answer.as_ref().map(|rung| rung.bell.found));
         answer
     }
 
-    /// Whether the token may read the prefix (`POST /v1/internal/acl/authorize`), as far as Consul
-    /// says: tells "denied" from "gone" where a list answers 404 to both.
-    pub async fn may_read(&self, prefix: &Prefix) -> Option<bool> {
-        self.may_read_all(&[prefix.as_str()]).await
-    }
-
-    /// The same of several keys: whether it may read each of them.
-    pub async fn may_read_all(&self, keys: &[&str]) -> Option<bool> {
-        let ask = |key: &&str| json!({"Resource": "key", "Access": "read", "Segment": key});
-        let ask: serde_json::Value = keys.iter().map(ask).collect();
+    /// Whether the token may read each of these (`POST /v1/internal/acl/authorize`), as far as Consul
+    /// says: tells "denied" from "gone" where a list says the same of both.
+    pub async fn may_read(&self, rights: &[Right<'_>]) -> Option<bool> {
+        let ask = |right: &Right<'_>| json!({"Resource": right.resource, "Access": "read", "Segment": right.segment});
+        let ask: serde_json::Value = rights.iter().map(ask).collect();
         let path = format!("/v1/internal/acl/authorize?{}", self.scope());
         let answer =
             self.request(&path, Some((Method::POST, ask.to_string())), ANSWER).await.ok()?;
@@ -185,18 +191,17 @@ impl Client {
     }
 
     async fn list_inner(&self, ask: &List<'_>, sent: Moment) -> Result<Listed, Error> {
-        let path = format!(
-            "/v1/kv/{}?recurse{}{}{}",
-            encode(ask.prefix.as_str()),
-            ask.mode.parameter(),
-            blocking(ask.block),
-            self.scope(),
-        );
+        let path = format!("{}{}", ask.question(), self.scope());
         let started = Instant::now();
         let answer = self.request(&path, None, deadline(ask.block)).await?;
         let elapsed = started.elapsed();
         let head = Head::of(&answer)?;
         let (snapshot, size) = match answer.status() {
+            // Of a service that nobody has registered Consul says 200.
+            StatusCode::NOT_FOUND if ask.reads.service().is_some() => {
+                let text = "HTTP 404: whoever answers knows no services".to_owned();
+                return Err(Error::new(Kind::BadRequest, text));
+            }
             StatusCode::NOT_FOUND => (Snapshot::empty(head.index), 0),
             _ => decode(answer, ask, head.index).await?,
         };
@@ -215,11 +220,11 @@ impl Client {
 
     async fn doorbell_inner(
         &self,
-        prefix: &Prefix,
+        prefix: &str,
         block: Option<(u64, Duration)>,
         caps: Caps,
     ) -> Result<Rung, Error> {
-        let (prefix, blocking) = (encode(prefix.as_str()), blocking(block));
+        let (prefix, blocking) = (percent::path(prefix), blocking(block));
         let path = format!("/v1/kv/{prefix}?keys&separator=/{blocking}{}", self.scope());
         let (sent, started) = (sys::now(), Instant::now());
         let answer = self.request(&path, None, deadline(block)).await?;
@@ -313,7 +318,7 @@ impl Client {
             ("partition", &settings.partition),
         ];
         let set = named.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        set.map(|(name, value)| format!("&{name}={}", encode(value))).collect()
+        set.map(|(name, value)| format!("&{name}={}", percent::path(value))).collect()
     }
 
     /// Consul does not say which datacenter it has no path to, and 500 looks like an outage. TLS does
@@ -346,6 +351,40 @@ impl Client {
         if outcome.is_err_and(leave) {
             self.next_address();
         }
+    }
+}
+
+// === impl List ===
+
+impl List<'_> {
+    /// Path and parameters, datacenter and the like aside.
+    fn question(&self) -> String {
+        let consistency = self.mode.parameter();
+        let blocking = blocking(self.block);
+        let service = match self.reads {
+            Reads::Service(service) => service,
+            Reads::Keys(prefix) => {
+                let prefix = percent::path(prefix.as_str());
+                return format!("/v1/kv/{prefix}?recurse{consistency}{blocking}");
+            }
+        };
+        let name = percent::path(&service.name);
+        let passing = if service.passing { "passing" } else { "" };
+        let tag = service.tag.as_deref().map(|tag| format!("&tag={}", percent::path(tag)));
+        let tag = tag.unwrap_or_default();
+        format!("/v1/health/service/{name}?{passing}{tag}{consistency}{blocking}")
+    }
+}
+
+// === impl Rung ===
+
+impl From<&Listed> for Rung {
+    fn from(listed: &Listed) -> Self {
+        let (reading, size, elapsed) = (&listed.reading, listed.size, listed.elapsed);
+        let snapshot = &reading.snapshot;
+        let (index, names) = (snapshot.index(), snapshot.digest().number());
+        let bell = Bell { index, elapsed, size, names, found: snapshot.keys() > 0 };
+        Self { bell, sent: reading.sent, date: reading.date }
     }
 }
 
@@ -423,21 +462,6 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(until.duration_since(now.unwrap_or_else(SystemTime::now)).unwrap_or_default())
 }
 
-/// Percent-encodes every byte but the unreserved ones and `/` (RFC 3986, section 2.3). Consul decodes
-/// `%2F` to a slash, so that a slash needs no escape and has none.
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                encoded.push(byte as char);
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
-}
-
 /// Index and wait as query parameters; the wait in milliseconds, as 0 would mean five minutes.
 fn blocking(block: Option<(u64, Duration)>) -> String {
     block.map_or_else(String::new, |(index, wait)| {
@@ -452,7 +476,7 @@ pub fn deadline(block: Option<(u64, Duration)>) -> Duration {
 
 /// Decodes the body while it comes. Nothing of it counts before its end.
 async fn decode(answer: Response, ask: &List<'_>, index: u64) -> Result<(Snapshot, u64), Error> {
-    let mut decoder = Decoder::new(ask.prefix, ask.previous, ask.caps);
+    let mut decoder = Decoder::new(ask.reads, ask.previous, ask.caps);
     let size = each_chunk(answer, |chunk| decoder.feed(chunk).map_err(Error::from)).await?;
     Ok((decoder.finish(index)?, size))
 }
@@ -501,11 +525,24 @@ async fn each_chunk(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::service::Service;
 
     #[test]
-    fn keys_are_encoded_byte_by_byte() {
-        assert_eq!(encode("a b/c%2F?#é+"), "a%20b/c%252F%3F%23%C3%A9%2B");
-        assert_eq!(encode("A-z._~/0"), "A-z._~/0");
+    fn a_service_is_asked_for_by_its_name_its_tag_and_its_state() {
+        let question = |name, tag, passing, mode| {
+            let reads = Reads::Service(Service::new(name, tag, passing).unwrap());
+            let block = Some((7, Duration::from_secs(30)));
+            let caps = Caps { max_bytes: 1, max_keys: 1 };
+            List { reads: &reads, mode, block, previous: None, caps }.question()
+        };
+        assert_eq!(
+            question("a/b c", Some("x&y=é"), true, Mode::Stale),
+            "/v1/health/service/a/b%20c?passing&tag=x%26y%3D%C3%A9&stale&index=7&wait=30000ms"
+        );
+        assert_eq!(
+            question("web", None, false, Mode::Default),
+            "/v1/health/service/web?&index=7&wait=30000ms"
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::model::cursor;
 use crate::model::key::Prefix;
 use crate::model::pace::{Backoff, Bucket};
 use crate::model::reading::Mode;
+use crate::model::reads::Reads;
 use crate::publisher::Inbox;
 use crate::publisher::persist::is_digest_prefix;
 use crate::supervise::Pulse;
@@ -95,15 +96,16 @@ impl Control {
     /// looks the same.
     async fn read(&self, index: u64, last: Option<&Word>) -> Result<(u64, Option<Word>), Error> {
         let (prefix, mode) = (&self.prefix, Mode::Default);
+        let reads = &Reads::Keys(prefix.clone());
         let block = (index > 0).then_some((index, self.wait));
-        let ask = List { prefix, mode, block, previous: None, caps: CAPS };
+        let ask = List { reads, mode, block, previous: None, caps: CAPS };
         let reading = self.client.list(ask).await?.reading;
         let snapshot = &reading.snapshot;
         let key = |name| snapshot.get(&format!("{prefix}{name}"));
         let accepted = key("accept").map(|entry| digests(&entry.value)).unwrap_or_default();
         let word = Word { frozen: key("freeze").is_some(), accepted };
         let is_doubted = !word.frozen && (reading.filtered || last != Some(&word));
-        let hidden = is_doubted && self.client.may_read(prefix).await == Some(false);
+        let hidden = is_doubted && self.client.may_read(&reads.rights()).await == Some(false);
         Ok((snapshot.index(), (!hidden).then_some(word)))
     }
 

@@ -70,7 +70,7 @@ pub struct Unseeded {
 enum Attempt {
     Accepted,
     Held(Option<Hold>),
-    /// Empty, and Consul says that the token may not read the prefix.
+    /// Empty, and Consul says that the token may not read what there is.
     Hidden(Hold),
     Failed(ConsulError),
 }
@@ -141,7 +141,7 @@ impl Seed {
         let hold = self.source.board.read(|s| s.sources[self.source.at].hold);
         match hold {
             Some(hold) if hold.reason == Reason::Empty => {
-                let may_read = self.client.may_read(&self.source.prefix).await;
+                let may_read = self.client.may_read(&self.source.reads.rights()).await;
                 let hidden = may_read == Some(false);
                 if hidden { Attempt::Hidden(hold) } else { Attempt::Held(Some(hold)) }
             }
@@ -292,11 +292,16 @@ impl Seed {
                 (format!("Consul is unreachable ({error})"), Exit::NothingToSeedFrom)
             }
             Attempt::Hidden(_) => {
-                ("Consul denies it (the token may not read the prefix)".to_owned(), Exit::Denied)
+                let what = self.source.reads.policy();
+                (format!("Consul denies it (the token may not read {what})"), Exit::Denied)
             }
             Attempt::Held(Some(Hold { reason: Reason::Empty, .. })) => {
-                let why = "the prefix is empty (--allow-empty if it is meant to be)";
-                (why.to_owned(), Exit::NothingToSeedFrom)
+                let what = match self.source.reads.service() {
+                    None => "the prefix is empty",
+                    Some(_) => "the service has no healthy instance",
+                };
+                let why = format!("{what} (--allow-empty if it is meant to be)");
+                (why, Exit::NothingToSeedFrom)
             }
             Attempt::Held(hold) => {
                 let mut reason = hold.map_or("refused", |hold| hold.reason.word()).to_owned();
@@ -322,8 +327,8 @@ impl Seed {
         if damaged && exit == Exit::NothingToSeedFrom {
             exit = Exit::BackupDamaged;
         }
-        let (name, prefix) = (&self.source.name, &self.source.prefix);
-        let text = format!("source {name} (prefix {prefix}): {why}, and {backup}");
+        let (name, reads) = (&self.source.name, &self.source.reads);
+        let text = format!("source {name} ({reads}): {why}, and {backup}");
         Unseeded { exit, text }
     }
 }

@@ -223,7 +223,7 @@ impl Reporter {
         let state = self.board.read(Clone::clone);
         let named = self.config.sources.iter().zip(&state.sources);
         let sources: BTreeMap<_, _> = named
-            .map(|(c, s)| (c.name.clone(), self.source(c.prefix.as_str(), s, &state, now)))
+            .map(|(c, s)| (c.name.clone(), self.source(c.reads.prefix().as_str(), s, &state, now)))
             .collect();
         let worst = sources.values().map(|s| s.state).max().unwrap_or(Health::Seeding);
         Status {

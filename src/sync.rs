@@ -18,10 +18,10 @@ use crate::model::confirmation::{Confirmation, Mechanism};
 use crate::model::follow::{Ask, Offered};
 use crate::model::full_read::FullRead;
 use crate::model::guard::{Baseline, Candidate, Hold, Policy, Verdict, judge};
-use crate::model::key::Prefix;
 use crate::model::moment::Moment;
 use crate::model::offer::{Content, Offer};
 use crate::model::reading::{Marks, Mode, Reading};
+use crate::model::reads::Reads;
 use crate::model::snapshot::{Digest, Snapshot};
 use crate::publisher::Inbox;
 use crate::sys;
@@ -52,8 +52,8 @@ pub struct Source {
     pub at: usize,
     /// Its name.
     pub name: String,
-    /// Its prefix.
-    pub prefix: Prefix,
+    /// What it reads.
+    pub reads: Reads,
     /// What the guard allows.
     pub policy: Policy,
     /// How large an answer may be.
@@ -93,8 +93,8 @@ impl Source {
         block: Option<(u64, Duration)>,
     ) -> Result<Listed, Error> {
         let previous = self.previous();
-        let (prefix, caps, previous) = (&self.prefix, self.caps, previous.as_deref());
-        client.list(List { prefix, mode, block, previous, caps }).await
+        let (reads, caps, previous) = (&self.reads, self.caps, previous.as_deref());
+        client.list(List { reads, mode, block, previous, caps }).await
     }
 
     /// Asks the doorbell.
@@ -103,7 +103,7 @@ impl Source {
         client: &Client,
         block: Option<(u64, Duration)>,
     ) -> Result<Rung, Error> {
-        client.doorbell(&self.prefix, block, self.caps).await
+        client.doorbell(&self.reads, block, self.caps).await
     }
 
     /// Reads everything from whichever server has reached `index`. The doorbell learned the index
@@ -188,7 +188,7 @@ impl Source {
         let missing: Vec<&str> = missing.iter().map(|key| &**key).collect();
         // That there are none at all is held in any case.
         let asked = !missing.is_empty() && reading.snapshot.keys() > 0;
-        asked && client.may_read_all(&missing).await == Some(false)
+        asked && client.may_read(&self.reads.rights_to(&missing)).await == Some(false)
     }
 
     /// The first keys that are published and not in `new`, as far as they are known by name.
@@ -326,7 +326,9 @@ impl Source {
     /// the token see all of it?
     async fn ask_evidence(&self, client: &Client) -> Option<Candidate> {
         let confirming = self.list(client, Mode::Consistent, None).await.ok()?;
-        let may_read = client.may_read(&self.prefix).await != Some(false);
+        // That it may read what is missing was asked before, of keys and of nodes by their names.
+        let rights = &self.reads.rights()[..1];
+        let may_read = client.may_read(rights).await != Some(false);
         may_read.then(|| Candidate::from(&confirming.reading))
     }
 

@@ -400,12 +400,44 @@ pub fn added() -> String {
     text
 }
 
-/// What the program in a container understands of its environment, for each of a workload's.
-fn understood(feature_of: &str) -> Vec<Value> {
-    let workload = &feature(feature_of);
+#[test]
+fn what_the_chart_says_of_outputs_is_what_the_program_understands() {
+    understood(
+        "config",
+        &[
+            ("exclude", "**/*.md"),
+            ("path", "app.json"),
+            ("default", "$(5)"),
+            ("required", "db/*"),
+            ("success", "204"),
+            ("control", "ops/web"),
+        ],
+    );
+}
+
+#[test]
+fn what_the_chart_says_of_sources_is_what_the_program_understands() {
+    understood("sources", &[("atomic", "base"), ("atomic", "web")]);
+    understood(
+        "services",
+        &[
+            ("source", "app=apps/web"),
+            ("source", "db=service postgres"),
+            ("source", "up=service web (not required)"),
+            ("tag", "primary"),
+            ("passing", "false"),
+            ("line", "server {};"),
+            ("hook", "yes"),
+        ],
+    );
+}
+
+/// The values of this feature come to these settings.
+fn understood(name: &str, settings: &[(&str, &str)]) {
+    let workload = &feature(name);
     let workload = workload.iter().find(|object| object["kind"] == "Deployment").expect("one");
     let containers = workload["spec"]["template"]["spec"]["initContainers"].as_array();
-    let of = |container: &Value| {
+    for container in containers.expect("a list") {
         let env = container["env"].as_array().expect("env").iter();
         // As the kubelet hands it over: `$$` stands for `$`.
         let text = |value: &Value| value["value"].as_str().map(|text| text.replace("$$", "$"));
@@ -417,37 +449,13 @@ fn understood(feature_of: &str) -> Vec<Value> {
             .output()
             .expect("run it");
         assert!(output.status.success(), "{}", self::text(&output));
-        serde_json::from_slice(&output.stdout).expect("JSON")
-    };
-    containers.expect("a list").iter().map(of).collect()
-}
-
-fn says(lines: &Value, setting: &str, value: &str) -> bool {
-    let mut lines = lines.as_array().expect("a list").iter();
-    lines.any(|line| line["setting"] == setting && line["value"] == value)
-}
-
-#[test]
-fn what_the_chart_says_of_sources_is_what_the_program_understands() {
-    for lines in understood("sources") {
-        for (setting, value) in [("atomic", "base"), ("atomic", "web")] {
-            assert!(says(&lines, setting, value), "{setting} {value}: {lines}");
-        }
-    }
-}
-
-#[test]
-fn what_the_chart_says_of_outputs_is_what_the_program_understands() {
-    for lines in understood("config") {
-        for (setting, value) in [
-            ("exclude", "**/*.md"),
-            ("path", "app.json"),
-            ("default", "$(5)"),
-            ("required", "db/*"),
-            ("success", "204"),
-            ("control", "ops/web"),
-        ] {
-            assert!(says(&lines, setting, value), "{setting} {value}: {lines}");
+        let lines: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let has = |setting: &str, value: &str| {
+            let mut lines = lines.as_array().expect("a list").iter();
+            lines.any(|line| line["setting"] == setting && line["value"] == value)
+        };
+        for (setting, value) in settings {
+            assert!(has(setting, value), "{setting} {value}: {lines}");
         }
     }
 }

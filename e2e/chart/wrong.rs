@@ -47,6 +47,8 @@ const WRONG: &[(&str, &str)] = &[
     ("seedcar.files[0]=app.ini", "files"),
     ("seedcar.config.watch.wait=3s", "watch"),
     ("seedcar.config.outputs[0].json.path=a.json", "json"),
+    ("seedcar.prefix=,seedcar.sources[0].name=a", "prefix"),
+    ("seedcar.prefix=,seedcar.sources[0].name=a,seedcar.sources[0].service.tag=b", "service"),
     ("seedcar.prefiks=x", "prefiks"),
     ("seedcar.consul.adress=x", "adress"),
     ("replica=2", "replica"),

@@ -10,8 +10,8 @@ use seedcar::consul::wire::Caps;
 use seedcar::consul::{Client, List};
 use seedcar::metrics::Metrics;
 use seedcar::model::confirmation::Mechanism;
-use seedcar::model::key::{Prefix, PrefixRules};
 use seedcar::model::reading::Mode;
+use seedcar::model::reads::Reads;
 use tokio::runtime::Runtime;
 
 use super::proxy::Proxy;
@@ -23,7 +23,7 @@ use crate::ledger::{Tally, share};
 struct Asker {
     runtime: Runtime,
     client: Client,
-    prefix: Prefix,
+    reads: Reads,
 }
 
 /// The three questions that carry content or its names.
@@ -136,22 +136,22 @@ impl Asker {
                 Mechanism::Watch.word(),
                 metrics,
             ),
-            prefix: Prefix::parse("app", PrefixRules::default()).expect("a prefix"),
+            reads: Reads::of_prefix("app/").expect("a prefix"),
         }
     }
 
     /// The size of the answer's body.
     fn ask(&self, question: Question) -> Result<usize, Error> {
-        let (client, prefix) = (&self.client, &self.prefix);
+        let (client, reads) = (&self.client, &self.reads);
         let block = Some((1, Duration::from_secs(1)));
         let list = |block| {
-            client.list(List { prefix, mode: Mode::Default, block, previous: None, caps: CAPS })
+            client.list(List { reads, mode: Mode::Default, block, previous: None, caps: CAPS })
         };
         let size = self.runtime.block_on(async {
             match question {
                 Question::Read => list(None).await.map(|listed| listed.size),
                 Question::Block => list(block).await.map(|listed| listed.size),
-                Question::Bell => client.doorbell(prefix, None, CAPS).await.map(|r| r.bell.size),
+                Question::Bell => client.doorbell(reads, None, CAPS).await.map(|r| r.bell.size),
             }
         })?;
         Ok(size as usize)

@@ -19,9 +19,9 @@ use seedcar::metrics::Metrics;
 use seedcar::model::confirmation::{Confirmation, Mechanism};
 use seedcar::model::follow::{Ask, Full, Offered};
 use seedcar::model::guard::{Hold, Policy};
-use seedcar::model::key::{Prefix, PrefixRules};
 use seedcar::model::moment::Moment;
 use seedcar::model::reading::Reading;
+use seedcar::model::reads::Reads;
 use seedcar::model::snapshot::{Digest, Snapshot};
 use seedcar::publisher::Inbox;
 use seedcar::publisher::manifest::Manifest;
@@ -298,7 +298,7 @@ fn source(board: Arc<Board>) -> Source {
     Source {
         at: 0,
         name: "default".to_owned(),
-        prefix: Prefix::parse(PREFIX, PrefixRules::default()).expect("a prefix"),
+        reads: Reads::of_prefix(PREFIX).expect("a prefix"),
         policy: POLICY,
         caps: Caps { max_bytes: u64::MAX, max_keys: usize::MAX },
         others: Arc::default(),

@@ -70,7 +70,7 @@ pub fn diff(config: Config) -> Result<Diff, Error> {
     await_end(&Vec::from_iter(login), FAREWELL);
     let snapshots = snapshots?;
     let sources = app.config.sources.iter().zip(&snapshots);
-    let parts: Vec<Part<'_>> = sources.map(|(source, s)| (&source.prefix, &**s)).collect();
+    let parts: Vec<Part<'_>> = sources.map(|(source, s)| (source.reads.prefix(), &**s)).collect();
     let plan = Plan::make(&app.config.outputs, &parts);
     Ok(app.compare(&plan, &app.on_disk()?))
 }
@@ -106,14 +106,13 @@ impl App {
         let name = |source: usize| self.config.sources[source].name.clone();
         let mut over: BTreeMap<(usize, &str), Vec<String>> = BTreeMap::new();
         for hidden in &plan.overridden {
-            let below = self.config.sources[hidden.source].prefix.below(&hidden.entry.key);
+            let below = self.config.sources[hidden.source].reads.prefix().below(&hidden.entry.key);
             over.entry((hidden.by, below)).or_default().push(name(hidden.source));
         }
         let there = plan.files.iter().map(|file| {
-            let key = file
-                .source
-                .zip(file.key())
-                .map(|(source, key)| (source, self.config.sources[source].prefix.below(key)));
+            let key = file.source.zip(file.key()).map(|(source, key)| {
+                (source, self.config.sources[source].reads.prefix().below(key))
+            });
             Change {
                 path: file.path().to_owned(),
                 change: kind(file, on_disk),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::App;
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::model::key::{Prefix, PrefixRules};
 use crate::model::offer::{Content, Offer};
+use crate::model::output::{Form, Instances, Listing, Output};
+use crate::model::reads::Reads;
 use crate::publisher::Publisher;
 use crate::seed::Unseeded;
 use crate::store::{Backup, Store};
@@ -15,23 +16,22 @@ use crate::{config, sys};
 
 /// Publishes a backup to the configured volume, which no other seedcar may hold. Sources beside the
 /// one that the backup is of are filled from their newest backups; without configured sources the
-/// backup's own prefix is the one there is.
+/// backup's own prefix or service is the one there is.
 pub fn restore(config: &Config, store: &Store, backup: Backup) -> Result<(), Unseeded> {
     let refuse = |exit, text| Err(Unseeded { exit, text });
     let mut config = config.clone();
     if config.sources.is_empty() {
-        let rules = PrefixRules { exact: true, allow_root: true };
-        let prefix = Prefix::parse(&backup.header.identity.prefix, rules);
-        let Ok(prefix) = prefix else {
+        let Some(reads) = Reads::of_prefix(&backup.header.identity.prefix) else {
             return refuse(Exit::BackupDamaged, "the backup's prefix is not one".to_owned());
         };
-        config.sources = vec![config::Source {
-            name: "default".to_owned(),
-            prefix,
-            required: true,
-            atomic: false,
-        }];
         config.outputs.iter_mut().for_each(|output| output.layers = vec![0]);
+        if reads.service().is_some() {
+            let (path, listing) = ("default.json".to_owned(), Listing::Json);
+            let file = Instances { path, listing, max_bytes: u64::MAX };
+            config.outputs = vec![Output::of(vec![0], Form::Instances(file))];
+        }
+        let name = "default".to_owned();
+        config.sources = vec![config::Source { name, reads, required: true, atomic: false }];
     }
     let app = App::new(config, None);
     let setup = app.keeper_setup().expect("the backup came from a configured volume");

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::app::restore;
 use crate::cli::{BackupAction, Form};
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::exit::Exit;
+use crate::model::service::Service;
 use crate::store::export::export;
 use crate::store::frame::Header;
 use crate::store::{Access, Backup, Identity, Limits, Listed, State, Store};
@@ -156,16 +157,31 @@ fn print_export(
             }
         },
     };
+    if let Some(service) = service_of(&backup.header.identity) {
+        let why = "its instances register themselves, and `consul kv import` takes keys";
+        super::complain(format_args!("the backup is of {service}: {why}"));
+        return Ok(Exit::Usage);
+    }
     export(&backup.snapshot, &mut *out)?;
     Ok(Exit::Ok)
 }
 
-/// The newest valid one: of the configured source, or of whoever there is.
+fn service_of(identity: &Identity) -> Option<Service> {
+    Service::of_prefix(&identity.prefix)
+}
+
+/// The newest valid one: of the configured source, or of whoever there is. None of a service, which is
+/// nothing that Consul could take back.
 fn newest(config: &Config, store: &Store) -> io::Result<Option<Backup>> {
     let listed = store.list(None).map_err(io::Error::other)?;
+    for source in config.sources.iter().filter(|source| source.reads.service().is_some()) {
+        let (name, service) = (&source.name, &source.reads);
+        super::complain(format_args!("source {name} ({service}) has no keys: it is left out"));
+    }
     let wanted = |identity: &Identity| {
-        config.sources.is_empty()
-            || config.sources.iter().any(|s| s.prefix.as_str() == identity.prefix)
+        let of = |s: &Source| s.reads.prefix().as_str() == identity.prefix;
+        service_of(identity).is_none()
+            && (config.sources.is_empty() || config.sources.iter().any(of))
     };
     let name = listed.iter().find_map(|l| match &l.state {
         State::Valid(h) if wanted(&h.identity) => Some(&l.name),

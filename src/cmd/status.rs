@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::local;
 use crate::model::application::Counts;
 use crate::model::health::Health;
+use crate::model::reads::Reads;
 use crate::status::{Application, Source, Status};
 
 /// Prints the running seedcar's status. With `check`, exit 75 unless everything is fresh.
@@ -73,7 +74,9 @@ fn application_lines(
 
 fn source_lines(name: &str, source: &Source, out: &mut impl Write) -> io::Result<()> {
     let unknown = || "-".to_owned();
-    writeln!(out, "\nsource {name} (prefix {})", source.prefix)?;
+    let reads = Reads::of_prefix(&source.prefix).map(|reads| reads.to_string());
+    let reads = reads.unwrap_or_else(|| format!("prefix {}", source.prefix));
+    writeln!(out, "\nsource {name} ({reads})")?;
     writeln!(out, "  origin     {}", source.origin.word())?;
     let age = source.confirmed_age.map_or_else(unknown, |age| format!("{age:.0} s ago"));
     let by = source.confirmed_by.map_or("nobody", |by| by.word());

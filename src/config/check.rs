@@ -8,6 +8,7 @@ mod hook;
 mod output;
 mod outputs;
 mod read;
+mod service;
 mod sources;
 mod token;
 mod validate;
@@ -92,7 +93,7 @@ impl Checker<'_> {
         let Some(control) = &config.control else { return };
         let meets =
             |source: &Prefix| source.covers(control.as_str()) || control.covers(source.as_str());
-        if config.sources.iter().any(|source| meets(&source.prefix)) {
+        if config.sources.iter().any(|source| meets(source.reads.prefix())) {
             let reason = "is a part of what is mirrored, or the other way round";
             self.clash(Id::Control, reason, "choose a prefix beside those of the sources");
         }

@@ -6,6 +6,7 @@ mod login;
 mod names;
 mod problems;
 mod reading;
+mod services;
 mod yaml;
 
 use crate::model::output::Output;

@@ -25,17 +25,19 @@ pub struct Given {
     pub origin: Origin,
 }
 
-/// A source as typed.
+/// A source as typed: a prefix, or a service.
 #[derive(Clone)]
-pub(super) struct NamedPrefix {
+pub(super) struct NamedSource {
     /// The setting that it was typed as.
     pub id: Id,
     /// What was typed for it, to be shown.
     pub text: String,
     /// Its name; `None` where `NAME=` is missing.
     pub name: Option<String>,
-    /// Its prefix.
+    /// Its prefix; empty where it is a service.
     pub prefix: String,
+    /// What is said of its service, if it is one.
+    pub service: Option<Group>,
     /// How it is read.
     pub terms: Terms,
     /// Where it was typed.
@@ -57,7 +59,7 @@ pub(super) struct Terms {
 #[derive(Clone, Default)]
 pub struct Typed {
     values: BTreeMap<Id, Vec<Given>>,
-    pub(super) sources: Vec<NamedPrefix>,
+    pub(super) sources: Vec<NamedSource>,
     /// The outputs, if some were given.
     pub(super) outputs: Option<Vec<TypedOutput>>,
     /// The validation, if there is one.
@@ -74,6 +76,8 @@ pub(super) struct GroupKeys {
     pub lists: &'static [&'static str],
     /// Those lists whose texts may be numbers.
     pub numbers: &'static [&'static str],
+    /// true or false each.
+    pub switches: &'static [&'static str],
     /// A list of mappings each, with the keys of these.
     pub records: &'static [(&'static str, &'static [&'static str])],
 }
@@ -83,6 +87,7 @@ pub(super) const OF_A_TREE: GroupKeys = GroupKeys {
     words: &["path", "strip", "separator", "case"],
     lists: &["layers", "include", "exclude"],
     numbers: &[],
+    switches: &[],
     records: &[("modes", &["keys", "mode"]), ("decode", &["keys", "as"])],
 };
 
@@ -102,7 +107,17 @@ pub(super) const OF_A_FILE: GroupKeys = GroupKeys {
     ],
     lists: &["layers", "include", "exclude"],
     numbers: &[],
+    switches: &[],
     records: &[("decode", &["keys", "as"])],
+};
+
+/// What may be said of a service.
+pub(super) const OF_A_SERVICE: GroupKeys = GroupKeys {
+    words: &["name", "tag", "file", "format", "line"],
+    lists: &[],
+    numbers: &[],
+    switches: &["passing"],
+    records: &[],
 };
 
 /// What may be said of the validation.
@@ -110,6 +125,7 @@ pub(super) const OF_VALIDATION: GroupKeys = GroupKeys {
     words: &["url", "timeout"],
     lists: &["required", "command"],
     numbers: &[],
+    switches: &[],
     records: &[("files", &["files", "as", "schema"])],
 };
 
@@ -118,6 +134,7 @@ pub(super) const OF_THE_HOOK: GroupKeys = GroupKeys {
     words: &["url", "method", "timeout"],
     lists: &["only", "success"],
     numbers: &["success"],
+    switches: &[],
     records: &[],
 };
 
@@ -198,15 +215,16 @@ impl Typed {
     /// Adds one more value of a setting.
     pub(super) fn add(&mut self, id: Id, text: String, origin: Origin) {
         match id {
-            Id::Prefix => self.sources.push(NamedPrefix {
+            Id::Prefix => self.sources.push(NamedSource {
                 id,
                 text: text.clone(),
                 name: Some(DEFAULT_SOURCE.to_owned()),
                 prefix: text,
+                service: None,
                 terms: Terms::default(),
                 origin,
             }),
-            Id::Source => self.sources.push(NamedPrefix::read(text, origin)),
+            Id::Source => self.sources.push(NamedSource::read(text, origin)),
             Id::NoBackup => self.switch_backup_off(text, origin),
             _ => {
                 let given = Given { text, origin };
@@ -277,10 +295,14 @@ impl Typed {
     }
 
     fn source_lines(&self) -> Vec<Effective> {
-        let sources = self.sources.iter().map(|source| Effective {
+        let line = |source: &NamedSource| Effective {
             setting: "source",
             value: Some(source.to_string()),
             origin: source.origin.clone(),
+        };
+        let sources = self.sources.iter().flat_map(|source| {
+            let service = source.service.iter().flat_map(|said| said.lines("service", "yes"));
+            std::iter::once(line(source)).chain(service)
         });
         let kind = |output: &TypedOutput| if output.is_file { "file" } else { "tree" };
         let outputs = self.outputs.iter().flatten();
@@ -297,7 +319,8 @@ impl GroupKeys {
     /// All of them.
     pub fn all(&self) -> Vec<&'static str> {
         let records = self.records.iter().map(|(key, _)| *key);
-        self.words.iter().copied().chain(self.lists.iter().copied()).chain(records).collect()
+        let named = [self.words, self.lists, self.switches].concat();
+        named.into_iter().chain(records).collect()
     }
 }
 
@@ -387,15 +410,16 @@ impl Given {
     }
 }
 
-// === impl NamedPrefix ===
+// === impl NamedSource ===
 
-impl NamedPrefix {
+impl NamedSource {
     fn read(text: String, origin: Origin) -> Self {
         let (name, prefix) = match text.split_once('=') {
             Some((name, prefix)) => (Some(name.to_owned()), prefix.to_owned()),
             None => (None, text.clone()),
         };
-        Self { id: Id::Source, text, name, prefix, terms: Terms::default(), origin }
+        let terms = Terms::default();
+        Self { id: Id::Source, text, name, prefix, service: None, terms, origin }
     }
 }
 
@@ -407,13 +431,14 @@ impl Default for Terms {
     }
 }
 
-impl std::fmt::Display for NamedPrefix {
+impl std::fmt::Display for NamedSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let said = |said: bool, word: &'static str| if said { word } else { "" };
         let exact = said(self.terms.exact, " (exact)");
         let optional = said(!self.terms.required, " (not required)");
         let atomic = said(self.terms.atomic, " (atomic)");
         match &self.name {
+            Some(_) if self.service.is_some() => write!(f, "{}{optional}", self.text),
             Some(name) => write!(f, "{name}={}{exact}{optional}{atomic}", self.prefix),
             None => f.write_str(&self.text),
         }

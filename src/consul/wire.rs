@@ -14,8 +14,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use super::health;
 use crate::model::key::Prefix;
-use crate::model::snapshot::{Entry, Snapshot};
+use crate::model::reads::Reads;
+use crate::model::service::Service;
+use crate::model::snapshot::{DuplicateKey, Entry, Snapshot};
 
 /// How large an answer may be.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +38,15 @@ pub enum Malformed {
     /// The body ended inside the list.
     #[error("the body ended before its end")]
     Truncated,
+    /// Not the JSON of a list of a service's instances.
+    #[error("the body is not a list of a service's instances")]
+    NoInstances,
+    /// An instance of another service than was asked for.
+    #[error("the body holds an instance of another service")]
+    OtherService,
+    /// The same instance twice.
+    #[error("the body holds an instance twice")]
+    InstanceTwice,
     /// A value is not base64.
     #[error("a value is not base64")]
     Base64,
@@ -44,7 +56,7 @@ pub enum Malformed {
     /// The same key twice.
     #[error("the body holds a key twice")]
     Twice,
-    /// More keys or bytes than allowed; how many keys were read until then.
+    /// More keys (or instances) or bytes than allowed; how many were read until then.
     #[error("the answer is larger than the limits allow (at {0} keys)")]
     TooLarge(usize),
 }
@@ -60,13 +72,13 @@ pub struct Names {
 
 /// Decodes one body.
 pub struct Decoder<'a> {
+    reads: &'a Reads,
     splitter: Splitter,
     entries: Entries<'a>,
 }
 
-/// The entries of one prefix, while they come.
+/// The entries of one snapshot, while they come.
 struct Entries<'a> {
-    prefix: &'a Prefix,
     previous: Option<&'a Snapshot>,
     caps: Caps,
     entries: Vec<Arc<Entry>>,
@@ -107,6 +119,8 @@ struct Splitter {
 
 /// Names and numbers of an entry, Enterprise's and whatever a later Consul may add.
 const FRAME: u64 = 1024;
+/// What comes with an instance and is not taken: a check's output is 4 KiB at most, and some have twenty.
+const AROUND_INSTANCE: u64 = 128 * 1024;
 /// Twice the longest key that Consul was seen to take: some of its bytes are escaped.
 const LONGEST_KEY: u64 = 2 << 20;
 /// What a byte of a key may become in JSON: `\u003c`.
@@ -164,19 +178,31 @@ impl Names {
 // === impl Decoder ===
 
 impl<'a> Decoder<'a> {
-    /// A decoder for a list under `prefix`. Entries are shared with `previous` where they are equal.
-    pub fn new(prefix: &'a Prefix, previous: Option<&'a Snapshot>, caps: Caps) -> Self {
-        let splitter = Splitter::new(caps, b'{');
-        Self { splitter, entries: Entries::new(prefix, previous, caps) }
+    /// A decoder for what is read. Entries are shared with `previous` where they are equal.
+    pub fn new(reads: &'a Reads, previous: Option<&'a Snapshot>, caps: Caps) -> Self {
+        let splitter = match reads {
+            Reads::Keys(_) => Splitter::new(caps, b'{'),
+            Reads::Service(_) => Splitter::of_instances(caps),
+        };
+        Self { reads, splitter, entries: Entries::new(previous, caps) }
     }
 
     /// Takes the next chunk of the body.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Malformed> {
         self.splitter.count(chunk.len(), self.entries.count())?;
-        let used = self.splitter.feed(chunk, |text| {
-            self.entries.take(&serde_json::from_slice(text).map_err(|_| Malformed::Json)?)
-        })?;
-        only_blanks(&chunk[used..])
+        let used = self.splitter.feed(chunk, |text| match self.reads {
+            Reads::Keys(prefix) => self.entries.pair(prefix, &read(text)?),
+            Reads::Service(service) => self.entries.instance(service, text),
+        });
+        used.and_then(|used| only_blanks(&chunk[used..])).map_err(|why| self.named(why))
+    }
+
+    /// What is no list at all is none of what was asked for.
+    fn named(&self, why: Malformed) -> Malformed {
+        match (why, self.reads) {
+            (Malformed::Json, Reads::Service(_)) => Malformed::NoInstances,
+            (why, _) => why,
+        }
     }
 
     /// The body has ended: the snapshot it was, at `index`.
@@ -184,34 +210,54 @@ impl<'a> Decoder<'a> {
         if self.splitter.place != Place::After {
             return Err(Malformed::Truncated);
         }
-        self.entries.finish(index)
+        let twice = match self.reads {
+            Reads::Keys(_) => Malformed::Twice,
+            Reads::Service(_) => Malformed::InstanceTwice,
+        };
+        self.entries.finish(index).map_err(|_| twice)
     }
 }
 
 // === impl Entries ===
 
 impl<'a> Entries<'a> {
-    fn new(prefix: &'a Prefix, previous: Option<&'a Snapshot>, caps: Caps) -> Self {
+    fn new(previous: Option<&'a Snapshot>, caps: Caps) -> Self {
         let entries = Vec::with_capacity(previous.map_or(0, Snapshot::keys));
-        Self { prefix, previous, caps, entries, bytes: 0, scratch: Vec::new() }
+        Self { previous, caps, entries, bytes: 0, scratch: Vec::new() }
     }
 
     fn count(&self) -> usize {
         self.entries.len()
     }
 
-    fn finish(mut self, index: u64) -> Result<Snapshot, Malformed> {
+    fn finish(mut self, index: u64) -> Result<Snapshot, DuplicateKey> {
         self.entries.shrink_to_fit();
-        Snapshot::new(index, self.entries).map_err(|_| Malformed::Twice)
+        Snapshot::new(index, self.entries)
     }
 
-    fn take(&mut self, wire: &Wire<'_>) -> Result<(), Malformed> {
-        if !self.prefix.covers(&wire.key) {
+    /// An instance becomes an entry. It has no index of its own: those that it comes with move at every
+    /// word of a check.
+    fn instance(&mut self, service: &Service, text: &[u8]) -> Result<(), Malformed> {
+        let Some(instance) = health::instance(service, text)? else {
+            return Ok(());
+        };
+        let key = service.key(&instance.node, &instance.id);
+        self.scratch = instance.to_json();
+        self.add(&Wire { key: key.into(), flags: 0, value: None, create_index: 0, modify_index: 0 })
+    }
+
+    fn pair(&mut self, prefix: &Prefix, wire: &Wire<'_>) -> Result<(), Malformed> {
+        if !prefix.covers(&wire.key) {
             return Err(Malformed::Stranger);
         }
         self.scratch.clear();
         let encoded = wire.value.as_deref().unwrap_or_default();
         STANDARD.decode_vec(encoded, &mut self.scratch).map_err(|_| Malformed::Base64)?;
+        self.add(wire)
+    }
+
+    /// One more entry, its value in `scratch`.
+    fn add(&mut self, wire: &Wire<'_>) -> Result<(), Malformed> {
         self.bytes += (wire.key.len() + self.scratch.len()) as u64;
         if self.bytes > self.caps.max_bytes || self.entries.len() >= self.caps.max_keys {
             return Err(Malformed::TooLarge(self.entries.len()));
@@ -248,6 +294,18 @@ impl Splitter {
         let element = (caps.max_bytes / 3).saturating_mul(4).saturating_add(key + FRAME);
         let frames = FRAME.saturating_mul(caps.max_keys as u64 + 1);
         let body = caps.max_bytes.saturating_mul(ESCAPED).saturating_add(frames);
+        Self::within((element, body), opens)
+    }
+
+    /// The same of instances, each of which comes with its node and with what its checks say.
+    fn of_instances(caps: Caps) -> Self {
+        let content = caps.max_bytes.saturating_mul(ESCAPED);
+        let body = AROUND_INSTANCE.saturating_mul(caps.max_keys as u64 + 1);
+        let limits = (content.saturating_add(AROUND_INSTANCE), content.saturating_add(body));
+        Self::within(limits, b'{')
+    }
+
+    fn within(limits: (u64, u64), opens: u8) -> Self {
         Self {
             opens,
             place: Place::Before,
@@ -255,7 +313,7 @@ impl Splitter {
             in_string: false,
             escaped: false,
             partial: Vec::new(),
-            limits: (element, body),
+            limits,
             read: 0,
         }
     }
@@ -370,6 +428,10 @@ impl Splitter {
     }
 }
 
+fn read(text: &[u8]) -> Result<Wire<'_>, Malformed> {
+    serde_json::from_slice(text).map_err(|_| Malformed::Json)
+}
+
 /// After the array nothing else may come.
 fn only_blanks(rest: &[u8]) -> Result<(), Malformed> {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
@@ -386,8 +448,8 @@ mod tests {
     const BODY: &str = r#"[{"LockIndex":0,"Key":"p/a\"{[","Flags":18446744073709551615,"Value":"MQ==","CreateIndex":5,"ModifyIndex":6},
         {"LockIndex":1,"Session":"x","Key":"p/\u003cb\u003e","Flags":0,"Value":null,"CreateIndex":7,"ModifyIndex":7,"Namespace":{"x":["y"]}}]"#;
 
-    fn prefix() -> Prefix {
-        Prefix::parse("p", PrefixRules::default()).unwrap()
+    fn keys() -> Reads {
+        Reads::Keys(Prefix::parse("p", PrefixRules::default()).unwrap())
     }
 
     fn decode(
@@ -395,8 +457,8 @@ mod tests {
         caps: Caps,
         previous: Option<&Snapshot>,
     ) -> Result<Snapshot, Malformed> {
-        let prefix = prefix();
-        let mut decoder = Decoder::new(&prefix, previous, caps);
+        let reads = keys();
+        let mut decoder = Decoder::new(&reads, previous, caps);
         chunks.iter().try_for_each(|chunk| decoder.feed(chunk))?;
         decoder.finish(9)
     }

@@ -3,6 +3,7 @@
 
 mod assignments;
 mod bound;
+pub mod instances;
 mod properties;
 
 use std::collections::BTreeMap;

@@ -125,6 +125,11 @@ impl Prefix {
         Ok(Self(text))
     }
 
+    /// A prefix that nobody can type, for keys that are no keys of Consul's.
+    pub(super) fn untyped(text: String) -> Self {
+        Self(text)
+    }
+
     /// The prefix as Consul is asked for it.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -43,6 +43,28 @@ pub enum Form {
     File(Single),
     /// The value of the one key that is taken, in a file with a name of its own.
     Value(Named),
+    /// The instances of a service, the one layer there is.
+    Instances(Instances),
+}
+
+/// A file of a service's instances.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instances {
+    /// Where it lies in the generation.
+    pub path: String,
+    /// What it says of each.
+    pub listing: Listing,
+    /// How large it may be, in bytes.
+    pub max_bytes: u64,
+}
+
+/// What a file says of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// All there is: an array of objects.
+    Json,
+    /// A line such as this, with `host:port` in the place of each `{}`.
+    Lines(String),
 }
 
 /// A file that is made of all keys of its layers.
@@ -137,6 +159,7 @@ impl Form {
             Self::Tree { .. } => None,
             Self::File(file) => Some(&file.path),
             Self::Value(file) => Some(&file.path),
+            Self::Instances(file) => Some(&file.path),
         }
     }
 }

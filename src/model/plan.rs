@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use self::gather::{Gathered, gather};
 use super::format::{self, TooLarge};
 use super::key::{Prefix, Unsafe, is_at_or_below};
-use super::output::{Form, MODE, Named, Output, Single};
+use super::output::{Form, Instances, MODE, Named, Output, Single};
 use super::snapshot::{Digest, Entry, Snapshot};
 
 /// The whole content of one generation, paths relative to it.
@@ -89,6 +89,9 @@ impl Plan {
             match &output.form {
                 Form::File(file) => sorter.single(file, gather(output, parts)),
                 Form::Value(file) => sorter.value(file, gather(output, parts)),
+                Form::Instances(file) => {
+                    output.layers.iter().for_each(|i| sorter.instances(file, *i, parts[*i].1));
+                }
                 Form::Tree { .. } => {}
             }
         }
@@ -268,6 +271,21 @@ impl Sorter {
             (None, None) => None,
         });
         self.note(&mut keys);
+    }
+
+    /// A file of a service's instances.
+    fn instances(&mut self, file: &Instances, source: usize, snapshot: &Snapshot) {
+        self.named.push(file.path.as_str().into());
+        match format::instances::make(file, snapshot) {
+            Ok(made) => {
+                for (at, why) in made.left_out {
+                    let entry = snapshot.entries()[at].clone();
+                    self.skipped.push(Skipped { source, entry, why });
+                }
+                self.files.push(File::of_content(&file.path, &made.bytes, MODE));
+            }
+            Err(too_large) => self.too_large = Some(too_large),
+        }
     }
 
     /// A file for each key.

@@ -43,7 +43,7 @@ impl Source {
         let read = std::iter::once(Some(news.snapshot.clone()));
         let previous: Vec<_> = read.chain(self.others.iter().map(Self::previous)).collect();
         let parts: Vec<_> =
-            self.members().zip(&previous).map(|(s, p)| (&s.prefix, p.as_deref())).collect();
+            self.members().zip(&previous).map(|(s, p)| (s.reads.prefix(), p.as_deref())).collect();
         let ask = Together { parts: &parts, mode: news.mode, caps: self.caps };
         let joint = client.together(ask).await?;
         let mark = joint.newest.max(news.snapshot.index());

@@ -195,9 +195,9 @@ mod tests {
     use crate::board::Board;
     use crate::consul::wire::Caps;
     use crate::model::guard::{Hold, Policy, Reason};
-    use crate::model::key::{Prefix, PrefixRules};
     use crate::model::offer::Content;
     use crate::model::reading::Mode;
+    use crate::model::reads::Reads;
     use crate::model::snapshot::Snapshot;
     use crate::publisher::Inbox;
 
@@ -213,7 +213,7 @@ mod tests {
         Source {
             at: 0,
             name: "default".to_owned(),
-            prefix: Prefix::parse("p", PrefixRules::default()).unwrap(),
+            reads: Reads::of_prefix("p/").unwrap(),
             policy: Policy { allow_empty: false, max_shrink_percent: 50 },
             caps: Caps { max_bytes: u64::MAX, max_keys: usize::MAX },
             board,

@@ -119,8 +119,14 @@ terminationMessagePolicy: FallbackToLogsOnError
 {{- define "seedcar.settings" -}}
 {{- $values := include "seedcar.values" . | fromYaml -}}
 {{- $settings := list -}}
+{{- $services := false -}}
+{{- range $values.sources -}}{{- if .service -}}{{- $services = true -}}{{- end -}}{{- end -}}
+{{- $config := $values.config -}}
 {{- if $values.prefix -}}
 {{- $settings = append $settings (list "SEEDCAR_PREFIX" $values.prefix) -}}
+{{- else if $services -}}
+{{- /* Only the file can say what is said of a service. */ -}}
+{{- $config = merge (dict "sources" $values.sources) $config -}}
 {{- else -}}
 {{- $pairs := list -}}
 {{- range $values.sources -}}{{- $pairs = append $pairs (printf "%s=%s" .name .prefix) -}}{{- end -}}
@@ -133,9 +139,9 @@ terminationMessagePolicy: FallbackToLogsOnError
 {{- $settings = append $settings (list "SEEDCAR_ATOMIC" (join "," $atomic)) -}}
 {{- end -}}
 {{- $settings = append $settings (list "SEEDCAR_FILE" (join "," $values.files)) -}}
-{{- if $values.config -}}
+{{- if $config -}}
 {{- /* A $ would begin a reference to another variable. */ -}}
-{{- $settings = append $settings (list "SEEDCAR_CONFIG" ($values.config | toJson | replace "$" "$$")) -}}
+{{- $settings = append $settings (list "SEEDCAR_CONFIG" ($config | toJson | replace "$" "$$")) -}}
 {{- end -}}
 {{- $settings = append $settings (list "SEEDCAR_CONSUL" $values.consul.address) -}}
 {{- $settings = append $settings (list "SEEDCAR_DATACENTER" $values.consul.datacenter) -}}

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use seedcar::config::{Config, Env, Flags, Outcome, Scope, load};
-use seedcar::model::key::{Prefix, PrefixRules};
+use seedcar::model::reads::Reads;
 use tempfile::NamedTempFile;
 
 use super::texts;
@@ -54,8 +54,7 @@ fn lines(outcome: &Outcome) -> Vec<String> {
 fn sound(config: &Config, scope: Scope) {
     assert!(scope == Scope::Offline || !config.sources.is_empty());
     for source in &config.sources {
-        let rules = PrefixRules { exact: true, allow_root: true };
-        assert_eq!(Prefix::parse(source.prefix.as_str(), rules).as_ref(), Ok(&source.prefix));
+        assert_eq!(Reads::of_prefix(source.reads.prefix().as_str()).as_ref(), Some(&source.reads));
         assert!(!source.name.is_empty());
     }
     let mut names: Vec<_> = config.sources.iter().map(|source| &source.name).collect();

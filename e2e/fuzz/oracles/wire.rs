@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use seedcar::consul::wire::{Caps, Decoder, Malformed};
-use seedcar::model::key::{Prefix, PrefixRules};
+use seedcar::model::reads::Reads;
+use seedcar::model::service::{Instance, Service};
 use seedcar::model::snapshot::Snapshot;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -36,24 +37,35 @@ type Content = BTreeMap<String, (u64, u64, u64, Vec<u8>)>;
 pub fn check(data: &[u8]) {
     let Some((seed, body)) = data.split_first() else { return };
     let body = &body[..body.len().min(LONGEST)];
-    let prefix = Prefix::parse("p", PrefixRules::default()).expect("a prefix");
-    let whole = decode(&prefix, [body].into_iter(), None);
-    assert_eq!(whole, decode(&prefix, body.chunks(1), None), "byte by byte");
-    assert_eq!(whole, decode(&prefix, chunks(*seed, body).into_iter(), None), "in chunks");
-    let expected = model(body);
-    assert_eq!(whole.as_ref().ok().map(content), expected, "{whole:?}");
-    if let Ok(snapshot) = &whole {
-        let again = decode(&prefix, body.chunks(7), Some(snapshot));
-        assert_eq!(again.as_ref(), Ok(snapshot), "shared with the one before");
+    let whole = cut(&Reads::of_prefix("p/").expect("a prefix"), *seed, body);
+    assert_eq!(whole.as_ref().ok().map(content), model(body), "{whole:?}");
+    let service = Service::new("web", None, false).expect("a service");
+    let whole = cut(&Reads::Service(service.clone()), *seed, body);
+    for entry in whole.iter().flat_map(|snapshot| snapshot.entries()) {
+        let instance = Instance::parse(&entry.value).expect("an instance");
+        assert_eq!(*entry.key, *service.key(&instance.node, &instance.id));
+        assert!(service.takes(instance.status), "{instance:?}");
     }
 }
 
+/// What comes of the body, the same however it is cut.
+fn cut(reads: &Reads, seed: u8, body: &[u8]) -> Result<Snapshot, Malformed> {
+    let whole = decode(reads, [body].into_iter(), None);
+    assert_eq!(whole, decode(reads, body.chunks(1), None), "byte by byte");
+    assert_eq!(whole, decode(reads, chunks(seed, body).into_iter(), None), "in chunks");
+    if let Ok(snapshot) = &whole {
+        let again = decode(reads, body.chunks(7), Some(snapshot));
+        assert_eq!(again.as_ref(), Ok(snapshot), "shared with the one before");
+    }
+    whole
+}
+
 fn decode<'b>(
-    prefix: &Prefix,
+    reads: &Reads,
     chunks: impl Iterator<Item = &'b [u8]>,
     previous: Option<&Snapshot>,
 ) -> Result<Snapshot, Malformed> {
-    let mut decoder = Decoder::new(prefix, previous, CAPS);
+    let mut decoder = Decoder::new(reads, previous, CAPS);
     for chunk in chunks {
         decoder.feed(chunk)?;
     }

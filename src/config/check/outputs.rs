@@ -1,11 +1,12 @@
 //! What is made of the sources.
 
+use super::service::service_file;
 use super::{
     super::{
         guess::did_you_mean,
         problem::{Kind, Problem},
         setting::Id,
-        typed::{Given, NamedPrefix, TypedOutput},
+        typed::{Given, NamedSource, TypedOutput},
     },
     Checker,
 };
@@ -20,6 +21,7 @@ impl Checker<'_> {
         let typed = self.typed.outputs.as_deref();
         let before = self.problems.len();
         let mut outputs = match typed {
+            None if self.all_layers().is_empty() && !self.typed.sources.is_empty() => vec![],
             None => vec![Output::tree(self.all_layers())],
             Some(typed) => {
                 typed.iter().filter_map(|output| self.output(output, max_bytes)).collect()
@@ -29,7 +31,12 @@ impl Checker<'_> {
             let file = self.named_file(given, max_bytes);
             outputs.extend(file.map(|file| Output::of(self.all_layers(), Form::File(file))));
         }
+        self.made_of_keys(&outputs);
         outputs.iter_mut().for_each(|output| output.max_bytes = max_bytes);
+        let services = self.typed.sources.iter().enumerate();
+        for (at, source) in services.filter(|(_, source)| source.service.is_some()) {
+            outputs.extend(self.instances(source, at, max_bytes));
+        }
         self.trees_apart(typed.unwrap_or_default());
         self.files_apart();
         if self.problems.len() == before {
@@ -39,8 +46,21 @@ impl Checker<'_> {
         outputs
     }
 
+    /// Every source of keys: a service has a file of its own.
     pub(super) fn all_layers(&self) -> Vec<usize> {
-        (0..self.typed.sources.len()).collect()
+        let sources = self.typed.sources.iter().enumerate();
+        sources.filter(|(_, source)| source.service.is_none()).map(|(at, _)| at).collect()
+    }
+
+    /// A tree or a file of nothing but services would be empty for ever.
+    fn made_of_keys(&mut self, outputs: &[Output]) {
+        let is_of_none = |output: &Output| output.layers.is_empty();
+        if outputs.iter().any(is_of_none) && !self.typed.sources.is_empty() {
+            let problem =
+                Problem::new(Kind::Conflict, "output", "is made of keys, and no source is");
+            let hint = "leave it out: a service has a file of its own, by its service.file";
+            self.problems.push(problem.hint(hint));
+        }
     }
 
     fn named_file(&mut self, given: &Given, max_bytes: u64) -> Option<Single> {
@@ -55,6 +75,11 @@ impl Checker<'_> {
         let mut layers = Vec::new();
         for given in given {
             match names.iter().position(|name| *name == given.text) {
+                Some(i) if self.typed.sources[i].service.is_some() => {
+                    let hint = "leave it out: it has a file of its own, by its service.file";
+                    let reason = "is a service, which has no keys";
+                    self.bad_layer(given, Kind::Conflict, reason, Some(hint.to_owned()));
+                }
                 Some(i) if layers.contains(&i) => {
                     self.bad_layer(given, Kind::Conflict, "is there twice", None);
                 }
@@ -78,13 +103,8 @@ impl Checker<'_> {
                 // One of them is all of live/.
                 _ => true,
             };
-            let below = |file: &TypedOutput| {
-                let (tree, file) = (path(tree), path(file));
-                tree.zip(file).is_some_and(|(tree, file)| is_at_or_below(&tree, &file))
-            };
-            let mut flags = self.typed.all(Id::File).iter();
-            let is_below = typed.iter().filter(|output| output.is_file).any(below)
-                || flags.any(|file| path(tree).is_some_and(|t| is_at_or_below(&t, &file.text)));
+            let below = |file: &Given| path(tree).is_some_and(|t| is_at_or_below(&t, &file.text));
+            let is_below = self.said_files().iter().any(below);
             if let Some(given) = tree.said.word("path").filter(|_| is_below) {
                 self.bad_file(given, "lies where a file of the outputs is", "give it another path");
             }
@@ -99,17 +119,15 @@ impl Checker<'_> {
 
     /// No file is where another one is, or where another one needs a directory.
     fn files_apart(&mut self) {
-        let files = self.typed.outputs.iter().flatten().filter(|output| output.is_file);
-        let said = files.filter_map(|output| output.said.word("path"));
-        let mut before: Vec<&Given> = Vec::new();
-        for given in said.chain(self.typed.all(Id::File)) {
-            let meets = |other: &&Given| {
+        let mut before: Vec<Given> = Vec::new();
+        for given in self.said_files() {
+            let meets = |other: &Given| {
                 let (a, b) = (&given.text, &other.text);
                 is_at_or_below(a, b) || is_at_or_below(b, a)
             };
             if before.iter().any(meets) {
                 self.bad_file(
-                    given,
+                    &given,
                     "lies where another file of the outputs is",
                     "give it another path",
                 );
@@ -118,8 +136,16 @@ impl Checker<'_> {
         }
     }
 
+    /// Where each file is to be: of the outputs, of the flags, of services.
+    fn said_files(&self) -> Vec<Given> {
+        let files = self.typed.outputs.iter().flatten().filter(|output| output.is_file);
+        let files = files.filter_map(|output| output.said.word("path")).cloned();
+        let flags = self.typed.all(Id::File).iter().cloned();
+        files.chain(flags).chain(self.typed.sources.iter().filter_map(service_file)).collect()
+    }
+
     fn all_used(&mut self, outputs: &[Output]) {
-        let sources: &[NamedPrefix] = &self.typed.sources;
+        let sources: &[NamedSource] = &self.typed.sources;
         for (i, source) in sources.iter().enumerate() {
             if outputs.iter().all(|output| !output.layers.contains(&i)) {
                 let problem = Problem::new(Kind::Conflict, "source", "is in no output")

@@ -6,11 +6,12 @@ use super::{
         guess::did_you_mean,
         problem::{Kind, Problem, Reason},
         setting::Id,
-        typed::NamedPrefix,
+        typed::NamedSource,
     },
     Checker, is_dns_label,
 };
 use crate::model::key::{Prefix, PrefixRules};
+use crate::model::reads::Reads;
 
 /// The longest name of a source; it becomes a metric label and part of file names.
 const NAME_MAX: usize = 63;
@@ -50,8 +51,12 @@ impl Checker<'_> {
         let atomic: Vec<&Source> = sources.iter().filter(|source| source.atomic).collect();
         for (i, source) in atomic.iter().enumerate() {
             let others = atomic.iter().filter(|other| other.name != source.name);
-            let is_inside = others.clone().any(|o| o.prefix.covers(source.prefix.as_str()));
-            let reason = if source.prefix.as_str().is_empty() {
+            let prefix = source.reads.prefix().as_str();
+            let is_inside = others.clone().any(|other| other.reads.prefix().covers(prefix));
+            let reason = if source.reads.service().is_some() {
+                let reason = Reason::new(Kind::Conflict, "is atomic and a service");
+                reason.hint("Consul reads keys in a transaction, not services")
+            } else if prefix.is_empty() {
                 let reason = Reason::new(Kind::Conflict, "is atomic and the whole store");
                 reason.hint("Consul does not read that in a transaction: name prefixes")
             } else if is_inside {
@@ -66,7 +71,7 @@ impl Checker<'_> {
             } else {
                 continue;
             };
-            let named = |given: &&NamedPrefix| given.name.as_ref() == Some(&source.name);
+            let named = |given: &&NamedSource| given.name.as_ref() == Some(&source.name);
             if let Some(given) = self.typed.sources.iter().find(named).cloned() {
                 self.sound::<()>(&given, Err(reason));
             }
@@ -90,24 +95,27 @@ impl Checker<'_> {
 
     fn source(
         &mut self,
-        given: &NamedPrefix,
-        before: &[NamedPrefix],
+        given: &NamedSource,
+        before: &[NamedSource],
         rules: PrefixRules,
     ) -> Option<Source> {
         let name = self.sound(given, check_name(given, before));
-        let prefix = Prefix::parse(&given.prefix, rules).map_err(Reason::malformed);
-        let prefix = match &given.name {
-            Some(_) => self.sound(given, prefix),
-            None => None, // one mistake, one problem
+        let reads = match (&given.service, &given.name) {
+            (Some(group), _) => self.service(group).map(Reads::Service),
+            (None, Some(_)) => {
+                let prefix = Prefix::parse(&given.prefix, rules).map_err(Reason::malformed);
+                self.sound(given, prefix).map(Reads::Keys)
+            }
+            (None, None) => None, // one mistake, one problem
         };
         let name = name?;
         let named = |id| self.typed.all(id).iter().any(|given| given.text == name);
         let required = given.terms.required && !named(Id::Optional);
         let atomic = given.terms.atomic || named(Id::Atomic);
-        Some(Source { name, prefix: prefix?, required, atomic })
+        Some(Source { name, reads: reads?, required, atomic })
     }
 
-    fn sound<T>(&mut self, given: &NamedPrefix, read: Result<T, Reason>) -> Option<T> {
+    fn sound<T>(&mut self, given: &NamedSource, read: Result<T, Reason>) -> Option<T> {
         let reason = match read {
             Ok(value) => return Some(value),
             Err(reason) => reason,
@@ -121,7 +129,7 @@ impl Checker<'_> {
     }
 }
 
-fn check_name(given: &NamedPrefix, before: &[NamedPrefix]) -> Result<String, Reason> {
+fn check_name(given: &NamedSource, before: &[NamedSource]) -> Result<String, Reason> {
     let name = given.name.as_deref();
     let name = name.ok_or_else(|| Reason::malformed("has no NAME=").hint(HOW_TO_NAME))?;
     if !is_dns_label(name) || name.len() > NAME_MAX {

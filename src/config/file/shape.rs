@@ -9,8 +9,8 @@ use crate::config::{
     problem::{Kind, Origin, Problem},
     setting::{self, Id, Setting, TABLE, Unit},
     typed::{
-        Given, Group, GroupKeys, NamedPrefix, OF_A_FILE, OF_A_TREE, OF_THE_HOOK, OF_VALIDATION,
-        Record, Terms, Typed, TypedOutput,
+        Given, Group, GroupKeys, NamedSource, OF_A_FILE, OF_A_SERVICE, OF_A_TREE, OF_THE_HOOK,
+        OF_VALIDATION, Record, Terms, Typed, TypedOutput,
     },
 };
 
@@ -19,7 +19,7 @@ const OUTPUTS: &str = "outputs";
 const VALIDATE: &str = "validate";
 const HOOK: &str = "hook";
 /// What may be said of a source.
-const SOURCE: [&str; 5] = ["name", "prefix", "exactPrefix", "required", "atomic"];
+const OF_A_SOURCE: [&str; 6] = ["name", "prefix", "service", "exactPrefix", "required", "atomic"];
 
 /// Walks a file and collects what it finds.
 pub(super) struct Reader<'f> {
@@ -88,45 +88,57 @@ impl<'f> Reader<'f> {
             let Some(fields) = self.fields(&path, item) else {
                 continue;
             };
-            let (mut name, mut prefix) = (None, None);
+            let (mut name, mut prefix, mut service) = (None, None, None);
             let mut terms = Terms::default();
             for (key, value) in fields {
                 let at = join(&path, &key);
                 match key.as_str() {
                     "name" => name = Some(self.string(&at, value)),
                     "prefix" => prefix = Some(self.string(&at, value)),
+                    "service" => service = Some(self.group(&at, value, &OF_A_SERVICE)),
                     "exactPrefix" => terms.exact = self.bool(&at, value),
                     "required" => terms.required = self.bool(&at, value),
                     "atomic" => terms.atomic = self.bool(&at, value),
-                    _ => self.unknown(&at, &SOURCE),
+                    _ => self.unknown(&at, &OF_A_SOURCE),
                 }
             }
-            self.source(&path, name, prefix, terms);
+            self.either(&path, (&name, &prefix, &service), terms.exact);
+            let Some(Some(name)) = name else { continue };
+            let (text, prefix, service) = match (prefix, service) {
+                (Some(Some(prefix)), None) => (format!("{name}={prefix}"), prefix, None),
+                (None, Some(Some(service))) => {
+                    let of = service.word("name").map_or("", |given| &given.text);
+                    (format!("{name}=service {of}"), String::new(), Some(service))
+                }
+                _ => continue,
+            };
+            let (id, name, origin) = (Id::Source, Some(name), self.at(&path));
+            let source = NamedSource { id, text, name, prefix, service, terms, origin };
+            self.typed.sources.push(source);
         }
     }
 
-    fn source(
+    /// A source has a name, and reads a prefix or a service.
+    fn either<N, P, S>(
         &mut self,
         path: &str,
-        name: Option<Option<String>>,
-        prefix: Option<Option<String>>,
-        terms: Terms,
+        (name, prefix, service): (&Option<N>, &Option<P>, &Option<S>),
+        exact: bool,
     ) {
-        for (key, there) in [("name", name.is_some()), ("prefix", prefix.is_some())] {
+        let reads = prefix.is_some() || service.is_some();
+        for (key, there) in [("name", name.is_some()), ("prefix", reads)] {
             if !there {
                 let problem = Problem::new(Kind::Missing, join(path, key), "is missing");
                 self.problems.push(problem.at(self.at(path)));
             }
         }
-        if let (Some(Some(name)), Some(Some(prefix))) = (name, prefix) {
-            self.typed.sources.push(NamedPrefix {
-                id: Id::Source,
-                text: format!("{name}={prefix}"),
-                name: Some(name),
-                prefix,
-                terms,
-                origin: self.at(path),
-            });
+        for (key, there) in [("prefix", prefix.is_some()), ("exactPrefix", exact)] {
+            if there && service.is_some() {
+                let reason = "is said of a source that is a service";
+                let problem = Problem::new(Kind::Conflict, join(path, key), reason);
+                let hint = "leave it out, or service: a source reads one of them";
+                self.problems.push(problem.at(self.at(path)).hint(hint));
+            }
         }
     }
 
@@ -161,6 +173,9 @@ impl<'f> Reader<'f> {
                 if let Some(given) = self.given(&at, value) {
                     group.say(word, given);
                 }
+            } else if let Some(switch) = known.switches.iter().find(|switch| **switch == key) {
+                let (text, origin) = (self.bool(&at, value).to_string(), self.at(&at));
+                group.say(switch, Given { text, origin });
             } else if let Some(list) = known.lists.iter().find(|list| **list == key) {
                 group.say_all(list, self.givens(&at, value, known.numbers.contains(list)));
             } else if let Some((name, keys)) = known.records.iter().find(|(name, _)| *name == key) {

@@ -25,7 +25,7 @@ fn a_prefix_alone_is_enough() {
     assert_eq!(addresses(&config), ["http://127.0.0.1:8500"]);
     assert_eq!(config.token, Token::None);
     assert_eq!(config.sources[0].name, "default");
-    assert_eq!(config.sources[0].prefix.as_str(), "apps/web/");
+    assert_eq!(config.sources[0].reads.prefix().as_str(), "apps/web/");
     assert_eq!(config.outputs, [tree(&[0])]);
     assert_eq!(config.watch, Some(Watch { wait: 30 * SECOND }));
     let interval = 900 * SECOND;
@@ -95,7 +95,7 @@ fn a_wildcard_is_reached_on_loopback() {
 fn sources_keep_their_order_and_names() {
     let config = config("--source b=x/b --source a=x/a/ --prefix p --exact-prefix", "", "");
     let sources = config.sources.iter();
-    let sources: Vec<_> = sources.map(|s| (s.name.as_str(), s.prefix.as_str())).collect();
+    let sources: Vec<_> = sources.map(|s| (s.name.as_str(), s.reads.prefix().as_str())).collect();
     assert_eq!(sources, [("default", "p"), ("b", "x/b"), ("a", "x/a/")]);
     assert_eq!(config.outputs, [tree(&[0, 1, 2])]);
 }

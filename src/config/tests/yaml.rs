@@ -74,7 +74,7 @@ fn one_source_may_be_exact_among_others() {
     let file = "sources: [{name: a, prefix: x, exactPrefix: true}, {name: b, prefix: x}]";
     let prefixes = |flags: &str| {
         let sources = config(flags, "", file).sources.into_iter();
-        sources.map(|source| source.prefix.to_string()).collect::<Vec<_>>()
+        sources.map(|source| source.reads.prefix().to_string()).collect::<Vec<_>>()
     };
     assert_eq!(prefixes(""), ["x", "x/"]);
     assert_eq!(prefixes("--exact-prefix"), ["x", "x"]);
@@ -351,7 +351,7 @@ fn a_file_of_the_wrong_shape_says_where() {
         (
             "sources: [{name: a, prefix: b, path: c}]",
             Unknown,
-            "sources[0].path: is not a key of this file (seedcar.yaml: sources[0].path, line 1); here may be name, prefix, exactPrefix, required, atomic",
+            "sources[0].path: is not a key of this file (seedcar.yaml: sources[0].path, line 1); here may be name, prefix, service, exactPrefix, required, atomic",
         ),
         (
             "sources: [{name: a=b, prefix: c}]",

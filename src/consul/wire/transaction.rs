@@ -18,7 +18,7 @@ const TAIL: usize = 4096;
 pub struct Transaction<'a> {
     head: Vec<u8>,
     splitter: Splitter,
-    parts: Vec<Entries<'a>>,
+    parts: Vec<(&'a Prefix, Entries<'a>)>,
     /// No further than the newest entry.
     newest: u64,
     tail: Vec<u8>,
@@ -46,7 +46,7 @@ impl<'a> Transaction<'a> {
             max_bytes: caps.max_bytes.saturating_mul(parts.len() as u64),
             max_keys: caps.max_keys.saturating_mul(parts.len()),
         };
-        let parts = parts.iter().map(|(prefix, before)| Entries::new(prefix, *before, caps));
+        let parts = parts.iter().map(|(prefix, before)| (*prefix, Entries::new(*before, caps)));
         Self {
             head: Vec::new(),
             splitter: Splitter::new(all, b'{'),
@@ -58,7 +58,7 @@ impl<'a> Transaction<'a> {
 
     /// Takes the next chunk of the body.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Malformed> {
-        let count = self.parts.iter().map(Entries::count).sum();
+        let count = self.parts.iter().map(|(_, part)| part.count()).sum();
         self.splitter.count(chunk.len(), count)?;
         let list = self.after_head(chunk)?;
         let (parts, newest) = (&mut self.parts, &mut self.newest);
@@ -66,8 +66,9 @@ impl<'a> Transaction<'a> {
             let found: Found<'_> = serde_json::from_slice(text).map_err(|_| Malformed::Json)?;
             *newest = found.kv.modify_index.max(*newest);
             let mut all = parts.iter_mut();
-            let part = all.find(|part| part.prefix.covers(&found.kv.key));
-            part.ok_or(Malformed::Stranger)?.take(&found.kv)
+            let part = all.find(|(prefix, _)| prefix.covers(&found.kv.key));
+            let (prefix, part) = part.ok_or(Malformed::Stranger)?;
+            part.pair(prefix, &found.kv)
         })?;
         self.tail.extend_from_slice(&list[used..]);
         if self.tail.len() > TAIL { Err(Malformed::Json) } else { Ok(()) }
@@ -86,9 +87,9 @@ impl<'a> Transaction<'a> {
             return Err(Malformed::Json);
         }
         let newest_of = |part: &Entries<'_>| part.entries.iter().map(|e| e.modify_index).max();
-        let parts = self.parts.into_iter().map(|part| {
+        let parts = self.parts.into_iter().map(|(_, part)| {
             let index = newest_of(&part).unwrap_or_default();
-            part.finish(index)
+            part.finish(index).map_err(|_| Malformed::Twice)
         });
         Ok((parts.collect::<Result<_, _>>()?, self.newest))
     }

@@ -55,10 +55,14 @@ const KNOWN: [&str; 5] = ["key", "ls", "tree", "safeLs", "safeTree"];
 /// What a function needs that seedcar has not.
 fn why(function: &str) -> Option<&'static str> {
     Some(match function {
-        "service" | "services" | "node" | "nodes" | "datacenters" | "connect" | "caRoots"
-        | "caLeaf" | "peerings" | "partitions" | "exportedServices" | "importedServices" => {
-            "service discovery is not carried over: seedcar reads keys and values; ask Consul's DNS, or keep \
-             consul-template for this file"
+        "service" => {
+            "instances are a source of their own here (sources: - {name: web, service: {name: web}}): their file \
+             is JSON, or with line: \"server {};\" lines that another file can include"
+        }
+        "services" | "node" | "nodes" | "datacenters" | "connect" | "caRoots" | "caLeaf"
+        | "peerings" | "partitions" | "exportedServices" | "importedServices" => {
+            "not carried over: of Consul's catalog seedcar reads the instances of a service by its name; ask \
+             Consul's DNS, or keep consul-template for this file"
         }
         "secret" | "secrets" | "pkiCert" => {
             "secrets of Vault are not carried over: mount them with Vault's agent, its CSI provider or \
