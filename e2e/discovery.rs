@@ -4,6 +4,7 @@
 mod files;
 mod guards;
 mod hostile;
+mod nginx;
 mod outage;
 mod scene;
 mod tokens;
@@ -59,6 +60,18 @@ pub const PROOFS: &[Proof] = &[
         test: "discovery::tokens::a_token_that_is_narrowed_takes_nothing_away",
         shows: "a token that loses its right to nodes, or to some: filtered, and the file stays",
         mutants: &["discovery-hidden-nodes-are-gone"],
+    },
+    Proof {
+        promise: "P3",
+        test: "discovery::tokens::nor_where_a_sidecar_has_adopted_what_init_left",
+        shows: "the instances that init has left are known by their file until they are read again",
+        mutants: &["discovery-adopted-instances-unknown"],
+    },
+    Proof {
+        promise: "P7",
+        test: "discovery::nginx::an_upstream_follows_its_service",
+        shows: "a real nginx that includes the lines, told by exec, answers from the instance that there is now",
+        mutants: &[],
     },
     Proof {
         promise: "P9",

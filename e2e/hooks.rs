@@ -1,7 +1,7 @@
 //! What is asked before a generation is published, and how applications learn of it after.
 
 mod examples;
-mod exec;
+pub mod exec;
 mod frozen;
 mod service;
 mod told;

@@ -3,6 +3,7 @@
 //! It alone writes there. A hung volume hangs this thread and nothing else; the mechanisms go on
 //! putting their latest into its slots and never wait for it.
 
+mod adopted;
 pub mod audit;
 pub mod frozen;
 pub mod generation;

@@ -7,8 +7,13 @@ use crate::rig::Pod;
 
 /// An instance of `web` with a TTL check, at the server's own agent. It passes until it is told otherwise.
 pub fn register(consul: &Consul, id: &str, port: u16, tags: &[&str]) {
+    register_at(consul, id, "10.0.0.1", port, tags);
+}
+
+/// The same at this address.
+pub fn register_at(consul: &Consul, id: &str, address: &str, port: u16, tags: &[&str]) {
     let body = json!({
-        "ID": id, "Name": "web", "Port": port, "Address": "10.0.0.1", "Tags": tags,
+        "ID": id, "Name": "web", "Port": port, "Address": address, "Tags": tags,
         "Check": {"CheckID": format!("check-{id}"), "TTL": "1h", "Status": "passing"},
     });
     put(consul, "/v1/agent/service/register", &body);

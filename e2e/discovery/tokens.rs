@@ -13,6 +13,8 @@ use crate::wait::{eventually, throughout};
 
 const ALL: &str = "service \"web\" { policy = \"read\" } node_prefix \"\" { policy = \"read\" }";
 
+const ONE: &str = "service \"web\" { policy = \"read\" } node \"n1\" { policy = \"read\" }";
+
 /// A Consul that denies by default, with two instances, and a pod with a token of the policy `web`.
 fn scene(rules: &str) -> (Consul, Pod) {
     let consul = Consul::start_with_acl();
@@ -49,6 +51,21 @@ fn init_says_which_right_is_missing() {
     assert_eq!(ended.code(), 69, "{}", ended.err);
 }
 
+/// What `init` has left is known by its file alone, until it is read again; also beside keys.
+#[test]
+fn nor_where_a_sidecar_has_adopted_what_init_left() {
+    let (consul, pod) = scene(ALL);
+    pod.init();
+    consul.set_policy("web", ONE);
+    let sidecar = watching(&pod, &["--wait", "1s", "--no-heartbeat"]);
+    let held = until_held(&sidecar, &pod, Reason::Filtered);
+    assert_eq!((held.keys, held.published_keys), (1, 2));
+    throughout("the file stays", A_WHILE, || ids(&pod).is_some_and(|ids| ids.len() == 2));
+    consul.set_policy("web", ALL);
+    until_free(&sidecar, &pod);
+    stopped(sidecar);
+}
+
 #[test]
 fn a_token_that_is_narrowed_takes_nothing_away() {
     let (consul, pod) = scene(ALL);
@@ -57,8 +74,7 @@ fn a_token_that_is_narrowed_takes_nothing_away() {
     let inode = || std::fs::metadata(pod.live().join("web.json")).map(|meta| meta.ino()).ok();
     let before = inode();
     // Of one node: one instance less, which would be believed.
-    let one = "service \"web\" { policy = \"read\" } node \"n1\" { policy = \"read\" }";
-    consul.set_policy("web", one);
+    consul.set_policy("web", ONE);
     let held = until_held(&sidecar, &pod, Reason::Filtered);
     assert_eq!((held.keys, held.published_keys), (1, 2));
     throughout("the file stays", A_WHILE, || inode() == before);

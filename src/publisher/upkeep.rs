@@ -1,6 +1,6 @@
 //! Looking after what is published: adopting it, auditing it, removing what it replaced.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use super::generation::{self, Changes, Generation};
 use super::manifest::Manifest;
@@ -41,7 +41,7 @@ impl Publisher {
         // Whoever published it may have ended before it told of it.
         self.note_untold(&Changes::default());
         if manifest.outputs == Some(output::digest(&self.setup.outputs)) {
-            self.note_keys(fd.as_fd());
+            self.note_keys(&fd);
         } else {
             // Its values are not known here; the next full read brings them.
             self.ask_again();
@@ -57,24 +57,6 @@ impl Publisher {
             "adopted what is published"
         );
         Some(Current { generation, tree: manifest.tree })
-    }
-
-    /// The keys of what is adopted, where its files tell them: one source's, laid out as a tree. Until they
-    /// are read again nothing else tells which keys an answer lacks.
-    fn note_keys(&self, root: BorrowedFd<'_>) {
-        let outputs = &self.setup.outputs;
-        let mut trees = outputs.iter().filter(|output| output.form.path().is_none()).peekable();
-        // Where files have other names than keys they tell none.
-        let are_plain = trees.peek().is_some() && trees.all(|tree| tree.naming.is_plain());
-        let ([(_, prefix)], true) = (self.setup.sources.as_slice(), are_plain) else {
-            return;
-        };
-        let is_key =
-            |path: &String| !outputs.iter().any(|output| output.form.path() == Some(path.as_str()));
-        let files = audit::files(root).into_iter().flatten().filter(is_key);
-        let above = prefix.above();
-        let keys = files.map(|path| format!("{above}{path}")).collect();
-        self.board.update(|state| state.sources[0].adopted_keys = Some(keys));
     }
 
     /// Compares the volume with what was published and puts it back where it differs.

@@ -1,9 +1,11 @@
 //! A service's instances in one file.
 
+use std::sync::Arc;
+
 use super::{Made, TooLarge};
 use crate::model::key::Unsafe;
 use crate::model::output::{Instances, Listing};
-use crate::model::service::Instance;
+use crate::model::service::{Instance, Service};
 use crate::model::snapshot::Snapshot;
 
 /// What a line of a list stands for.
@@ -35,6 +37,12 @@ pub fn make(file: &Instances, snapshot: &Snapshot) -> Result<Made, TooLarge> {
     Ok(Made { bytes: text.into_bytes(), left_out })
 }
 
+/// The keys of the instances in a file of JSON; `None` where it is none.
+pub fn keys(text: &[u8], service: &Service) -> Option<Arc<[String]>> {
+    let instances: Vec<Instance> = serde_json::from_slice(text).ok()?;
+    Some(instances.iter().map(|instance| service.key(&instance.node, &instance.id)).collect())
+}
+
 /// A comma, a line break and two blanks.
 const FRAME: usize = 4;
 
@@ -49,9 +57,8 @@ fn line(listing: &Listing, instance: &Instance, value: &[u8]) -> Option<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::service::{Service, State, Weights};
+    use crate::model::service::{State, Weights};
     use crate::model::snapshot::Entry;
-    use std::sync::Arc;
 
     fn instance(node: &str, id: &str, address: &str) -> Instance {
         Instance {
@@ -97,6 +104,11 @@ mod tests {
         let read: Vec<Instance> = serde_json::from_slice(&made.bytes).unwrap();
         assert_eq!(read.iter().map(|i| &*i.id).collect::<Vec<_>>(), ["1", "2", "1"]);
         assert_eq!(read[2], instance("n-b", "1", "10.0.0.3"));
+        let service = Service::new("web", None, true).unwrap();
+        let mut known = keys(&made.bytes, &service).unwrap().to_vec();
+        known.sort();
+        assert!(known.iter().eq(all.entries().iter().map(|entry| &*entry.key)));
+        assert_eq!(keys(b"{}", &service), None);
         assert!(made.left_out.is_empty());
         assert_eq!(make(&file(Listing::Json), &Snapshot::empty(1)).unwrap().bytes, b"[]\n");
     }
