@@ -7,7 +7,7 @@ mod kubernetes;
 mod renewed;
 mod rights;
 mod rotated;
-mod scene;
+pub mod scene;
 mod spread;
 mod unseen;
 
