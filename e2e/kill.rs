@@ -11,13 +11,13 @@ mod fail;
 mod freeze;
 mod gate;
 mod hook;
-mod points;
+pub mod points;
 mod publish;
 mod question;
 mod restore;
 mod scene;
 mod seed;
-mod strace;
+pub mod strace;
 
 use crate::ledger::Proof;
 

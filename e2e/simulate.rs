@@ -70,7 +70,7 @@ pub const PROOFS: &[Proof] = &[
         promise: "P15",
         test: "simulate::seeds",
         shows: "a frozen pod publishes no change, through restarts and outages, and catches up once it is thawed",
-        mutants: &["freeze-of-before-forgotten", "freeze-outlasts-its-key"],
+        mutants: &["freeze-of-before-forgotten", "freeze-looked-at-once-an-hour"],
     },
     Proof {
         promise: "P13",
