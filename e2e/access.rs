@@ -3,11 +3,12 @@
 
 mod init;
 mod jwt;
+mod killed;
 mod kubernetes;
 mod renewed;
 mod rights;
 mod rotated;
-mod scene;
+pub mod scene;
 mod spread;
 mod unseen;
 
@@ -26,6 +27,12 @@ pub const PROOFS: &[Proof] = &[
         test: "access::renewed",
         shows: "a token is renewed while Consul holds a question under it, kept through an outage, replaced once refused",
         mutants: &["access-logged-out-while-held", "access-failed-login-drops-the-token"],
+    },
+    Proof {
+        promise: "P5",
+        test: "access::killed",
+        shows: "whoever logs in and out killed at each call that talks: the files stay, the next run has a login of its own, what is left behind expires",
+        mutants: &["access-run-stays-logged-in"],
     },
     Proof {
         promise: "P13",

@@ -3,7 +3,7 @@
 mod examples;
 pub mod exec;
 mod frozen;
-mod service;
+pub mod service;
 mod told;
 mod validation;
 

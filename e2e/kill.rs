@@ -8,13 +8,16 @@ mod adopt;
 mod after;
 mod backup;
 mod fail;
+mod freeze;
 mod gate;
-mod points;
+mod hook;
+pub mod points;
 mod publish;
+mod question;
 mod restore;
 mod scene;
 mod seed;
-mod strace;
+pub mod strace;
 
 use crate::ledger::Proof;
 
@@ -61,6 +64,54 @@ pub const PROOFS: &[Proof] = &[
         test: "kill::backup::the_calls_come_in_the_order_that_survives_a_power_cut",
         shows: "write, fsync, rename, fsync of the directory, read back, and only then pruning",
         mutants: &["kill-directory-not-synced", "kill-pruned-before-verified"],
+    },
+    Proof {
+        promise: "P15",
+        test: "kill::hook::the_publisher_killed_at_every_call",
+        shows: "a publish that a service is told of, killed at each call: the next run tells of what is there, also without Consul",
+        mutants: &["hook-silent-about-adopted"],
+    },
+    Proof {
+        promise: "P15",
+        test: "kill::hook::whoever_tells_killed_at_every_call",
+        shows: "the telling killed at each call that talks: the next run tells of what is there",
+        mutants: &["hook-silent-about-adopted"],
+    },
+    Proof {
+        promise: "P8",
+        test: "kill::hook::nobody_is_told_of_what_is_not_visible",
+        shows: "a publish held up at its calls: nobody is told of a generation before readers see it",
+        mutants: &["hook-told-before-the-swap"],
+    },
+    Proof {
+        promise: "P15",
+        test: "kill::freeze::the_command_killed_at_every_call",
+        shows: "`seedcar freeze` killed at each call: frozen or not, and frozen still where it was; changes go by that",
+        mutants: &["freeze-made-anew"],
+    },
+    Proof {
+        promise: "P15",
+        test: "kill::freeze::a_fleet_killed_at_every_call",
+        shows: "a sidecar killed at each call as the fleet freezes and thaws: no change while it is frozen, all of them after",
+        mutants: &["freeze-not-kept"],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::question::a_publish_that_is_asked_about_killed_at_every_call",
+        shows: "a publish with a service that validates, killed at each call: nothing is seen unasked, and the next run leaves nothing over",
+        mutants: &["validation-asked-too-late"],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::question::a_refused_publish_killed_at_every_call",
+        shows: "a publish that is refused, killed at each call: the old content stays, also through the next run",
+        mutants: &["validation-is-advice-outside"],
+    },
+    Proof {
+        promise: "P15",
+        test: "kill::question::killed_while_it_is_out",
+        shows: "a kill while a command or a service has the question: the old content, the command ends too, the next run asks again",
+        mutants: &["validation-leaves-its-command"],
     },
     Proof {
         promise: "P5",

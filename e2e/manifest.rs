@@ -24,15 +24,22 @@ fn texts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cmd/manifest")
 }
 
+/// What ends the lines that are there for `--exec` alone.
+const EXEC: &str = " # zz-exec";
+
 /// What the chart renders of a kind, without what is Helm's.
-fn chart(kind: &str, name: &str, [app, image, prefix, consul]: [&str; 4]) -> String {
+fn chart(kind: &str, name: &str, words: [&str; 4], exec: bool) -> String {
+    let [app, image, prefix, consul] = words;
     let split = |image: &str| {
         let (repository, tag) = image.rsplit_once(':').expect("an image with a tag");
         json!({"repository": repository, "tag": tag})
     };
     let mut values = json!({
         "kind": kind, "image": split(app),
-        "seedcar": {"image": split(image), "prefix": prefix, "consul": {"address": consul}},
+        "seedcar": {
+            "image": split(image), "prefix": prefix, "consul": {"address": consul},
+            "exec": {"enabled": exec},
+        },
     });
     if kind == "StatefulSet" {
         values["seedcar"]["backup"] = json!({"type": "claimTemplate"});
@@ -51,6 +58,18 @@ fn chart(kind: &str, name: &str, [app, image, prefix, consul]: [&str; 4]) -> Str
         // What is put there brings its quotes along.
         .replace("\"zz-app:zz\"", "zz-app:zz")
         .replace("\"zz-image:zz\"", "zz-image:zz")
+}
+
+/// The second text, whose lines that the first has not are marked: all others stand in both, in this order.
+fn marked(without: &str, with: &str) -> String {
+    let mut rest = without.lines().peekable();
+    let marked = |line: &str| match rest.next_if_eq(&line) {
+        Some(line) => format!("{line}\n"),
+        None => format!("{line}{EXEC}\n"),
+    };
+    let text = with.lines().map(marked).collect();
+    assert_eq!(rest.next(), None, "only without --exec");
+    text
 }
 
 /// The lines below the first that is this one, as far as they are deeper, without that depth.
@@ -80,8 +99,11 @@ fn component(deployment: &str) -> String {
     let labels = "  labels:\n    seedcar/name: zz-name-seedcar\n";
     let init = indented(&below(&template, "initContainers:"), 4);
     let volumes = indented(&below(&template, "volumes:"), 4);
+    let app = below(&template, "containers:");
+    let env = indented(&below(&app, "env:"), 8);
+    let mounts = indented(&below(&app, "volumeMounts:"), 8);
     let patch = format!(
-        "metadata:\n{labels}spec:\n  initContainers:\n{init}  containers:\n    - name: zz-name\n      env:\n        - name: SEEDCAR_DIR\n          value: /seedcar/live\n      volumeMounts:\n        - name: seedcar\n          mountPath: /seedcar\n          readOnly: true\n  volumes:\n{volumes}"
+        "metadata:\n{labels}spec:\n  initContainers:\n{init}  containers:\n    - name: zz-name\n      env:\n{env}      volumeMounts:\n{mounts}  volumes:\n{volumes}"
     );
     let mut text = String::from(
         "# Workloads with the label seedcar: \"yes\" and a container of the name below get seedcar.\napiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\npatches:\n",
@@ -99,7 +121,10 @@ fn component(deployment: &str) -> String {
 fn the_texts_are_what_helm_renders_of_the_chart() {
     let mut made: Vec<(String, String)> = WORKLOADS
         .iter()
-        .map(|(word, kind)| ((*word).to_owned(), chart(kind, "zz-name", PLACES)))
+        .map(|(word, kind)| {
+            let [without, with] = [false, true].map(|exec| chart(kind, "zz-name", PLACES, exec));
+            ((*word).to_owned(), marked(&without, &with))
+        })
         .collect();
     let deployment = made[0].1.clone();
     made.push(("pod".to_owned(), pod(&deployment)));
@@ -124,8 +149,10 @@ fn manifest_and_chart_say_the_same() {
     // Words that YAML could take for something else.
     let words = ["registry.example/web:1.2", "seedcar:0.1.0", "on", "0x10:8500"];
     let [app, image, prefix, consul] = words;
-    for (word, kind) in WORKLOADS {
-        let output = manifest(&[
+    let all = WORKLOADS.iter().flat_map(|workload| [false, true].map(|exec| (workload, exec)));
+    for ((word, kind), exec) in all {
+        let exec_args: &[&str] = if exec { &["--exec"] } else { &[] };
+        let args = [
             word,
             "--name",
             "shop",
@@ -137,12 +164,63 @@ fn manifest_and_chart_say_the_same() {
             prefix,
             "--consul",
             consul,
-        ]);
-        let printed = documents(&String::from_utf8(output.stdout).expect("text"));
-        let rendered = documents(&chart(kind, "shop", words));
+        ];
+        let output = manifest(&[&args[..], exec_args].concat());
+        let printed = String::from_utf8(output.stdout).expect("text");
+        assert!(!printed.contains("zz-"), "{word}: {printed}");
+        let printed = documents(&printed);
+        let rendered = documents(&chart(kind, "shop", words, exec));
         assert!(!printed.is_empty());
-        assert_eq!(printed, rendered, "{word}");
+        assert_eq!(printed, rendered, "{word}, exec {exec}");
     }
+}
+
+#[test]
+fn with_exec_every_form_has_the_program_where_the_application_can_start_it() {
+    let args = ["--name", "web", "--app-image", "web:1", "--consul", "c:8500", "--prefix", "p"];
+    for kind in ["pod", "deployment", "statefulset", "job", "cronjob", "component"] {
+        let output = manifest(&[&[kind][..], &args, &["--exec"]].concat());
+        let text = String::from_utf8(output.stdout).expect("text");
+        // A StatefulSet has a service of its own.
+        let object = documents(&text).into_iter().find(|object| object["kind"] != "Service");
+        let object = object.expect("a workload");
+        let (spec, container) = match kind {
+            "pod" => (object["spec"].clone(), "app"),
+            "cronjob" => {
+                let job = &object["spec"]["jobTemplate"];
+                (job["spec"]["template"]["spec"].clone(), "app")
+            }
+            "component" => {
+                let patch = object["patches"][0]["patch"].as_str().expect("a text");
+                (documents(patch)[0]["spec"]["template"]["spec"].clone(), "web")
+            }
+            _ => (object["spec"]["template"]["spec"].clone(), "app"),
+        };
+        let at = |list: &str, name: &str| {
+            let named = spec[list].as_array().expect("a list").iter();
+            named.clone().find(|entry| entry["name"] == name).cloned().unwrap_or_default()
+        };
+        let mount = |container: &Value| {
+            let mounts = container["volumeMounts"].as_array().expect("mounts").iter();
+            mounts
+                .clone()
+                .find(|mount| mount["name"] == "seedcar-exec")
+                .cloned()
+                .unwrap_or_default()
+        };
+        assert_eq!(at("volumes", "seedcar-exec")["emptyDir"]["sizeLimit"], "64Mi", "{kind}");
+        let mounted = json!({"name": "seedcar-exec", "mountPath": "/seedcar-exec"});
+        assert_eq!(mount(&at("initContainers", "seedcar-init")), mounted, "{kind}");
+        // The application says there how it fares, and the sidecar only looks.
+        assert_eq!(mount(&at("containers", container)), mounted, "{kind}");
+        assert_eq!(mount(&at("initContainers", "seedcar"))["readOnly"], true, "{kind}");
+        let without = manifest(&[&[kind][..], &args].concat());
+        let without = String::from_utf8(without.stdout).expect("text");
+        assert!(!without.contains("seedcar-exec") && !without.contains("zz-"), "{kind}");
+    }
+    let output = manifest(&[&["compose"][..], &args, &["--exec"]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty(), "half a file is worse than none");
 }
 
 #[test]

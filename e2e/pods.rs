@@ -9,6 +9,7 @@ mod events;
 mod identity;
 mod image;
 mod limits;
+mod login;
 mod names;
 mod outage;
 mod plain;
@@ -66,6 +67,24 @@ pub const PROOFS: &[Proof] = &[
         promise: "P7",
         test: "pods::told::an_application_of_another_user_is_told_by_the_program_that_init_has_left_it",
         shows: "a change is a signal in another container, by the program that init has put there",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P7",
+        test: "pods::plain::an_application_of_a_printed_pod_is_told_by_the_program_that_is_put_there",
+        shows: "the same in a pod that `seedcar manifest --exec` prints",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P7",
+        test: "manifest::with_exec_every_form_has_the_program_where_the_application_can_start_it",
+        shows: "every form of a manifest with `--exec`: the volume, who writes there and who starts from there",
+        mutants: &["manifest-forgets-exec"],
+    },
+    Proof {
+        promise: "P9",
+        test: "pods::login::a_service_account_of_the_pod_is_enough_from_the_first_read_to_the_logout",
+        shows: "an auth method of type kubernetes that asks the real API server: login, renewal, logout; and who is told no",
         mutants: &[],
     },
     Proof {

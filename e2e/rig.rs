@@ -289,6 +289,12 @@ impl Sidecar<'_> {
         serde_json::from_str(&self.get("/status").1).expect("a status")
     }
 
+    /// The same of one that may be gone.
+    pub fn try_status(&self) -> Option<Status> {
+        let answer = request(self.addr, "GET", "/status", &[], b"").ok()?;
+        serde_json::from_str(&answer.text()).ok()
+    }
+
     /// The status of the only source.
     pub fn source(&self) -> Source {
         let status = self.status();

@@ -67,6 +67,12 @@ pub const PROOFS: &[Proof] = &[
         mutants: &["backup-dated-when-published"],
     },
     Proof {
+        promise: "P15",
+        test: "simulate::seeds",
+        shows: "a frozen pod publishes no change, through restarts and outages, and catches up once it is thawed",
+        mutants: &["freeze-of-before-forgotten", "freeze-looked-at-once-an-hour"],
+    },
+    Proof {
         promise: "P13",
         test: "simulate::stampede",
         shows: "1,000 pods on one Consul that comes back: retries and full reads are spread",
@@ -93,6 +99,7 @@ fn play(seed: u64) -> Ended {
     let mut dice = fastrand::Rng::with_seed(seed);
     let ballast = if dice.bool() { 70_000 } else { 0 };
     let mut world = World::new(seed, 1, dice.u64(0..35), ballast);
+    world.pods[0].follows = dice.bool();
     let begun = world.env.now;
     let span = Duration::from_secs(dice.u64(300..2_700));
     let quiet = begun + span;

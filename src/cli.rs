@@ -419,6 +419,9 @@ pub struct Manifest {
     /// Where Consul answers
     #[arg(long, value_name = "ADDR")]
     pub consul: String,
+    /// Put seedcar where the application's container can start it, as /seedcar-exec/seedcar exec
+    #[arg(long)]
+    pub exec: bool,
 }
 
 /// Forms of a manifest.

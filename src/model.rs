@@ -11,6 +11,7 @@ pub mod debounce;
 pub mod encoding;
 pub mod follow;
 pub mod format;
+pub mod freeze;
 pub mod full_read;
 pub mod guard;
 pub mod health;

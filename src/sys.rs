@@ -198,17 +198,27 @@ pub fn send_signal(pid: i32, signal: i32) -> io::Result<()> {
     }
 }
 
-/// Has the program of `command` lead a process group of its own, block what `mask` does, get `farewell`
-/// should this thread end before it, and hold the terminal on its standard input if `foreground`.
-pub fn lead_a_group(command: &mut Command, mask: Mask, farewell: i32, foreground: bool) {
+/// Has the program of `command` get `farewell` should this thread end before it.
+pub fn end_with_us(command: &mut Command, farewell: i32) {
     let parent = rustix::process::getpid();
     let prepare = move || {
         let signal = rustix::process::Signal::from_named_raw(farewell);
         rustix::process::set_parent_process_death_signal(signal)?;
         // It may have ended before the line above, and then nothing would tell.
-        if rustix::process::getppid() != Some(parent) {
-            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        match rustix::process::getppid() == Some(parent) {
+            true => Ok(()),
+            false => Err(io::Error::from_raw_os_error(libc::ESRCH)),
         }
+    };
+    // SAFETY: only system calls that are safe between fork and exec, on values made before.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Has the program of `command` lead a process group of its own, block what `mask` does, get `farewell`
+/// should this thread end before it, and hold the terminal on its standard input if `foreground`.
+pub fn lead_a_group(command: &mut Command, mask: Mask, farewell: i32, foreground: bool) {
+    end_with_us(command, farewell);
+    let prepare = move || {
         // SAFETY: system calls on numbers and on a set that is whole. SIGTTOU, which a process in the
         // background causes by this, is among those that are still held back.
         unsafe {

@@ -104,14 +104,15 @@ fn ask_service(url: &Url, body: &str, limit: Duration, gives_up: &dyn Fn() -> bo
     }
 }
 
-/// In a process group of its own, so that whatever it starts ends with it. What it prints is its own
-/// affair and goes where our log goes.
+/// In a process group of its own, so that whatever it starts ends with it; and it ends with us, should we
+/// be killed: nobody would hear its answer. What it prints is its own affair and goes where our log goes.
 fn start(command: &[String], directory: &Path) -> io::Result<Child> {
     let mut child = Command::new(OsStr::new(&command[0]));
     child.args(&command[1..]).env("SEEDCAR_DIR", directory).process_group(0);
     for name in SECRETS {
         child.env_remove(name);
     }
+    sys::end_with_us(&mut child, Signal::KILL.as_raw());
     child.stdin(Stdio::null()).stdout(io::stderr()).spawn()
 }
 

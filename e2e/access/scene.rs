@@ -68,29 +68,17 @@ impl Scene {
             },
         });
         method.as_object_mut().expect("one").extend(extra.as_object().expect("one").clone());
-        self.put("/v1/acl/auth-method", &method);
-        self.consul.put(&format!("{name}/a"), "1");
-        self.allow(name, name);
-        self.put("/v1/acl/role", &json!({"Name": name, "Policies": [{"Name": name}]}));
-        self.bind(name)
+        add_method(&self.consul, &method)
     }
 
     /// Has the method's tokens read this prefix, and nothing else.
     pub fn allow(&self, name: &str, prefix: &str) {
-        self.consul.set_policy(name, &format!("key_prefix \"{prefix}/\" {{ policy = \"read\" }}"));
+        allow(&self.consul, name, prefix);
     }
 
     /// Binds whom the method names `web` to its role. Returns the rule's id.
     pub fn bind(&self, name: &str) -> String {
-        let kubernetes = self.ask("GET", &format!("/v1/acl/auth-method/{name}"), "");
-        let selector = match kubernetes["Type"].as_str() {
-            Some("kubernetes") => "serviceaccount.name==\"web\"",
-            _ => "value.sub==\"web\"",
-        };
-        let rule = json!({
-            "AuthMethod": name, "BindType": "role", "BindName": name, "Selector": selector,
-        });
-        self.put("/v1/acl/binding-rule", &rule)["ID"].as_str().expect("an id").to_owned()
+        bind(&self.consul, name)
     }
 
     /// Takes a binding rule away.
@@ -98,14 +86,8 @@ impl Scene {
         self.ask("DELETE", &format!("/v1/acl/binding-rule/{id}"), "");
     }
 
-    fn put(&self, target: &str, body: &Value) -> Value {
-        self.ask("PUT", target, &body.to_string())
-    }
-
     pub fn ask(&self, method: &str, target: &str, body: &str) -> Value {
-        let answer = self.consul.ask(method, target, body.as_bytes()).expect("Consul answers");
-        assert_eq!(answer.status, 200, "{method} {target}: {}", answer.text());
-        answer.json().unwrap_or_default()
+        ask(&self.consul, method, target, body)
     }
 
     /// A pod of the prefix and the method of this name, whose JWT lies in [`jwt`](Self::jwt).
@@ -157,8 +139,7 @@ impl Scene {
 
     /// The tokens that logins by this method have made and that are there.
     pub fn tokens(&self, method: &str) -> Vec<Value> {
-        let all = self.ask("GET", &format!("/v1/acl/tokens?authmethod={method}"), "");
-        all.as_array().cloned().unwrap_or_default()
+        tokens(&self.consul, method)
     }
 
     /// Waits until there are so many of them.
@@ -186,6 +167,47 @@ impl Scene {
         };
         self.tokens(method).iter().filter_map(secret).collect()
     }
+}
+
+/// An auth method whose tokens may read the prefix of its name, where there is a key `a`; for whom it
+/// names `web`, with a binding rule whose id is returned.
+pub fn add_method(consul: &Consul, method: &Value) -> String {
+    let name = method["Name"].as_str().expect("a name");
+    ask(consul, "PUT", "/v1/acl/auth-method", &method.to_string());
+    consul.put(&format!("{name}/a"), "1");
+    allow(consul, name, name);
+    let role = json!({"Name": name, "Policies": [{"Name": name}]});
+    ask(consul, "PUT", "/v1/acl/role", &role.to_string());
+    bind(consul, name)
+}
+
+fn allow(consul: &Consul, name: &str, prefix: &str) {
+    consul.set_policy(name, &format!("key_prefix \"{prefix}/\" {{ policy = \"read\" }}"));
+}
+
+fn bind(consul: &Consul, name: &str) -> String {
+    let method = ask(consul, "GET", &format!("/v1/acl/auth-method/{name}"), "");
+    let selector = match method["Type"].as_str() {
+        Some("kubernetes") => "serviceaccount.name==\"web\"",
+        _ => "value.sub==\"web\"",
+    };
+    let rule = json!({
+        "AuthMethod": name, "BindType": "role", "BindName": name, "Selector": selector,
+    });
+    let rule = ask(consul, "PUT", "/v1/acl/binding-rule", &rule.to_string());
+    rule["ID"].as_str().expect("an id").to_owned()
+}
+
+fn ask(consul: &Consul, method: &str, target: &str, body: &str) -> Value {
+    let answer = consul.ask(method, target, body.as_bytes()).expect("Consul answers");
+    assert_eq!(answer.status, 200, "{method} {target}: {}", answer.text());
+    answer.json().unwrap_or_default()
+}
+
+/// The tokens that logins by this method have made and that are there.
+pub fn tokens(consul: &Consul, method: &str) -> Vec<Value> {
+    let all = ask(consul, "GET", &format!("/v1/acl/tokens?authmethod={method}"), "");
+    all.as_array().cloned().unwrap_or_default()
 }
 
 /// A server's certificate for Consul.

@@ -45,6 +45,13 @@ pub fn record(scene: &Scene) -> Vec<Call> {
 /// Kills a publish at `point`, looks, and has the next run set everything right. False where the
 /// publish was over before that.
 fn kill_at(scene: &Scene, point: &Point, tally: &mut Tally) -> bool {
+    let Some(killed) = kill(scene, point) else { return false };
+    is_over(&killed, tally);
+    true
+}
+
+/// Kills a publish at `point`; nothing where it was over before that.
+pub fn kill<'a>(scene: &'a Scene, point: &'a Point) -> Option<Killed<'a>> {
     let (sidecar, tid) = prepared(scene);
     let tracer = Tracer::attach(tid, Some((point, Inject::Kill)));
     scene.change();
@@ -55,18 +62,22 @@ fn kill_at(scene: &Scene, point: &Point, tally: &mut Tally) -> bool {
     if !reached {
         tracer.detach();
         sidecar.crash();
-        return false;
+        return None;
     }
     let killed = Killed::new(scene, point, &tracer.ended());
     sidecar.crash();
-    let number = scene.number();
+    Some(killed)
+}
+
+/// What must be so after a kill, and that the next run sets everything right.
+pub fn is_over(killed: &Killed<'_>, tally: &mut Tally) {
+    let (scene, number) = (killed.scene, killed.scene.number());
     killed.readers_see(&[number - 1, number], tally);
     killed.is_over_without_consul(tally);
     let old = scene.generations();
     let sidecar = scene.run();
     killed.is_over(number, &old, tally);
     sidecar.crash();
-    true
 }
 
 /// A sidecar that waits, with as many publishes done as fill the queue of old generations.

@@ -68,8 +68,14 @@ fn all(number: u64) -> Vec<u8> {
 impl Scene {
     /// Content 1 in a real Consul, and nothing seeded.
     pub fn new() -> Self {
+        Self::configured(&json!({}))
+    }
+
+    /// The same with this configuration beside the source and its outputs.
+    pub fn configured(config: &Value) -> Self {
         let consul = Consul::start(Kind::Real);
-        let pod = Pod::new(consul.addr(), "app").arg(&["--backup-delay", "0ms", "--file", ALL]);
+        let pod = Pod::configured(consul.addr(), config);
+        let pod = pod.arg(&["--prefix", "app", "--backup-delay", "0ms", "--file", ALL]);
         let scene = Self { consul, pod, number: Cell::new(0) };
         scene.change();
         scene

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -19,6 +20,8 @@ use crate::wait::eventually;
 const CALLS: &str = "openat,read,write,fsync,renameat,renameat2,linkat,symlinkat,mkdirat,unlinkat,\
                      fchmod,getdents64,fstat,newfstatat,statx,fstatfs,statfs,flock,close,readlinkat,\
                      fadvise64";
+/// The calls by which a program talks to another one.
+pub const TALK: &str = "socket,connect,sendto,write,writev,recvfrom,read,shutdown,close";
 
 /// A call, by its name and its number among the calls of that name on its thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub enum Inject {
     Fail(&'static str),
     /// This call and every later one of its name fails.
     FailFrom(&'static str),
+    /// The call is begun this much later.
+    Hold(Duration),
 }
 
 /// A call that was made.
@@ -139,7 +144,13 @@ impl Tracer {
     /// Attaches to one thread. Returns once it is traced.
     #[track_caller]
     pub fn attach(tid: i32, inject: Option<(&Point, Inject)>) -> Self {
-        let mut tracer = Self::spawn(inject, |strace| {
+        Self::attach_for(CALLS, tid, inject)
+    }
+
+    /// The same for these calls.
+    #[track_caller]
+    pub fn attach_for(calls: &str, tid: i32, inject: Option<(&Point, Inject)>) -> Self {
+        let mut tracer = Self::spawn(calls, inject, |strace| {
             strace.arg("-p").arg(tid.to_string());
         });
         let mut line = String::new();
@@ -150,7 +161,7 @@ impl Tracer {
 
     /// Runs a program to its end under strace; only its first thread is traced.
     pub fn run(program: &Command, inject: Option<(&Point, Inject)>) -> Vec<Call> {
-        let tracer = Self::spawn(inject, |strace| {
+        let tracer = Self::spawn(CALLS, inject, |strace| {
             strace.arg("--").arg(program.get_program()).args(program.get_args());
         });
         tracer.finish(false)
@@ -158,16 +169,20 @@ impl Tracer {
 
     /// The same for all its threads; each counts its own calls.
     pub fn run_all_threads(program: &Command, point: &Point, inject: Inject) -> Vec<Call> {
-        let tracer = Self::spawn(Some((point, inject)), |strace| {
+        let tracer = Self::spawn(CALLS, Some((point, inject)), |strace| {
             strace.args(["-f", "--"]).arg(program.get_program()).args(program.get_args());
         });
         tracer.finish(false)
     }
 
-    fn spawn(inject: Option<(&Point, Inject)>, target: impl FnOnce(&mut Command)) -> Self {
+    fn spawn(
+        calls: &str,
+        inject: Option<(&Point, Inject)>,
+        target: impl FnOnce(&mut Command),
+    ) -> Self {
         let scratch = TempDir::new().expect("a scratch directory");
         let mut command = Command::new("strace");
-        command.args(["-y", "-s", "0", "-e", &format!("trace={CALLS}"), "-o"]);
+        command.args(["-y", "-s", "0", "-e", &format!("trace={calls}"), "-o"]);
         command.arg(scratch.path().join("calls"));
         if let Some((point, inject)) = inject {
             let Point { call, nth } = point;
@@ -175,6 +190,10 @@ impl Tracer {
                 Inject::Kill => format!("inject={call}:signal=KILL:when={nth}"),
                 Inject::Fail(error) => format!("inject={call}:error={error}:when={nth}"),
                 Inject::FailFrom(error) => format!("inject={call}:error={error}:when={nth}+"),
+                Inject::Hold(time) => {
+                    let micros = time.as_micros();
+                    format!("inject={call}:delay_enter={micros}:when={nth}")
+                }
             };
             command.args(["-e", &expression]);
         }

@@ -7,16 +7,22 @@ use serde_json::{Value, json};
 
 use super::cluster::{Namespace, filled, from_pods, given, restricted, slowly};
 use super::release::WATCHES;
+use super::told::is_told;
 use super::watcher::Log;
 use crate::chart::rendered::documents;
 use crate::consul::Consul;
 
 fn manifest(consul: &Consul, kind: &str, name: &str) -> String {
+    manifest_with(consul, kind, name, &[])
+}
+
+fn manifest_with(consul: &Consul, kind: &str, name: &str, more: &[&str]) -> String {
     let address = from_pods(consul.addr().port()).to_string();
     let (app, image) = (given("CLUSTER_APP_IMAGE"), given("CLUSTER_IMAGE"));
     let output = Command::new(env!("CARGO_BIN_EXE_seedcar"))
         .args(["manifest", kind, "--name", name, "--app-image", &app, "--image", &image])
         .args(["--prefix", "app", "--consul", &address])
+        .args(more)
         .output()
         .expect("start seedcar");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -36,6 +42,8 @@ fn each_workload_is_taken_and_a_job_ends() {
     let dir = tempfile::tempdir().expect("a directory");
     for kind in ["pod", "deployment", "statefulset", "job", "cronjob"] {
         write(dir.path(), &format!("{kind}.yaml"), &manifest(&consul, kind, &format!("a-{kind}")));
+        let with_exec = manifest_with(&consul, kind, &format!("x-{kind}"), &["--exec"]);
+        write(dir.path(), &format!("x-{kind}.yaml"), &with_exec);
     }
     let path = dir.path().to_str().expect("a plain path");
     // Strictly: a field that Kubernetes does not know is an error.
@@ -47,6 +55,27 @@ fn each_workload_is_taken_and_a_job_ends() {
         let ended = &pod["status"]["initContainerStatuses"][0]["state"]["terminated"];
         (ended["exitCode"] == 0).then_some(())
     });
+}
+
+#[test]
+fn an_application_of_a_printed_pod_is_told_by_the_program_that_is_put_there() {
+    let consul = filled();
+    let namespace = Namespace::new("printed");
+    let printed = manifest_with(&consul, "pod", "web", &["--exec"]);
+    let mut pod = documents(&printed).remove(0);
+    // What a person adds: the application's own command, behind ours.
+    let app = &mut pod["spec"]["containers"][0];
+    app["command"] = json!(["/seedcar-exec/seedcar", "exec", "--on-change", "HUP"]);
+    app["args"] = json!(["--debounce", "100ms", "--", "/bin/sh", "-c", is_told("n")]);
+    namespace.apply(&pod);
+    slowly("the application runs", || {
+        let pod = namespace.get(&["pod", "web"]);
+        (pod["status"]["phase"] == "Running").then_some(())
+    });
+    let app = Log::follow(&namespace, "web", "app");
+    assert_eq!(app.until("first "), "hello");
+    consul.put("app/n", "7");
+    app.until("told 7");
 }
 
 #[test]

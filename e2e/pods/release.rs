@@ -151,6 +151,13 @@ impl Pod {
         self.status(container)["restartCount"].as_u64().unwrap_or_default()
     }
 
+    /// The code that this container ended with last.
+    pub fn last_exit(&self, container: &str) -> Option<i64> {
+        let status = self.status(container);
+        let ended = |state: &str| status[state]["terminated"]["exitCode"].as_i64();
+        ended("state").or(ended("lastState"))
+    }
+
     /// The id of this container, as control groups have it.
     pub fn container_id(&self, container: &str) -> String {
         let id = self.status(container)["containerID"].as_str().expect("a container that was made");

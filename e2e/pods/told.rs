@@ -6,13 +6,17 @@ use super::cluster::{Namespace, filled, slowly};
 use super::release::Release;
 use super::watcher::Log;
 
-/// It reads once, and again when it is told: from a file that the values' `config` asks for.
-const IS_TOLD: &str = r#"
-trap 'read n <"$SEEDCAR_DIR/etc/n.txt"; echo "told $n"' HUP
+/// An application that reads once, and this file again when it is told.
+pub fn is_told(file: &str) -> String {
+    format!(
+        r#"
+trap 'read n <"$SEEDCAR_DIR/{file}"; echo "told $n"' HUP
 trap 'exit 0' TERM
 read first <"$SEEDCAR_DIR/greeting"; echo "first $first"
 while :; do sleep 0.1; done
-"#;
+"#
+    )
+}
 
 #[test]
 fn an_application_of_another_user_is_told_by_the_program_that_init_has_left_it() {
@@ -30,7 +34,8 @@ fn an_application_of_another_user_is_told_by_the_program_that_init_has_left_it()
         "--",
         "/bin/sh",
         "-c",
-        IS_TOLD,
+        // A file that the values' `config` asks for.
+        is_told("etc/n.txt"),
     ]);
     values["seedcar"]["exec"] = json!({"enabled": true});
     values["seedcar"]["config"] = json!({"outputs": outputs, "validate": {"required": ["n"]}});

@@ -22,6 +22,8 @@ use super::pod::Address;
 
 /// What all pods mirror.
 pub const PREFIX: &str = "app/";
+/// The key that freezes the fleet.
+pub const FREEZE: &str = "ops/freeze";
 /// How long a blocking query is held.
 pub const WAIT: Duration = Duration::from_secs(30);
 /// How long a server may take to reach the index it is asked for.
@@ -36,6 +38,8 @@ pub enum Question {
     Ask(Ask),
     /// The guard's: a consistent read, and may the token see all of it.
     Evidence,
+    /// What the key says that speaks to the fleet.
+    Word,
 }
 
 /// A usable answer.
@@ -47,6 +51,8 @@ pub enum Answer {
     Bell(Bell, (Moment, i64)),
     /// The guard's evidence; none where the token may not see all.
     Evidence(Option<Candidate>),
+    /// Whether the fleet is frozen; nothing where the token may not see that.
+    Word(Option<bool>),
 }
 
 /// A question under way.
@@ -151,7 +157,7 @@ impl Request {
     fn ask(&self) -> Ask {
         match self.question {
             Question::Ask(ask) => ask,
-            Question::Evidence => Ask::Read,
+            Question::Evidence | Question::Word => Ask::Read,
         }
     }
 
@@ -325,6 +331,11 @@ impl Consul {
         rights: Rights,
         index: Option<u64>,
     ) -> Delivery {
+        if request.question == Question::Word {
+            let frozen = self.kv.get(FREEZE).1.is_some();
+            let word = rights.show(FREEZE.as_bytes()).then_some(frozen);
+            return (now, request, Ok(Answer::Word(word)));
+        }
         let rights = if rights == Rights::Revoked { Rights::All } else { rights };
         let mut shown = self.view(rights);
         let ask = request.ask();

@@ -28,6 +28,9 @@ pub struct Oracle {
     accepted: HashSet<Digest>,
     /// Until when Consul's index was wrong.
     lied_until: Option<Moment>,
+    /// By pod, what Consul has told it of the fleet's key, and what it has had the time to keep.
+    told: HashMap<usize, bool>,
+    kept: HashMap<usize, bool>,
     requests: HashMap<usize, VecDeque<Moment>>,
     /// The most requests of one pod in a window.
     pub busiest: usize,
@@ -78,6 +81,30 @@ impl Oracle {
     /// A person accepts this.
     pub fn accepted(&mut self, digest: Digest) {
         self.accepted.insert(digest);
+    }
+
+    /// Consul told a pod's process whether the fleet is frozen.
+    pub fn told(&mut self, pod: usize, frozen: bool) {
+        self.told.insert(pod, frozen);
+    }
+
+    /// A pod's publisher has done a round since then: a crash is no excuse any more.
+    pub fn kept(&mut self, pod: usize, said: bool) {
+        self.check(self.told.get(&pod) == Some(&said), || format!("pod {pod}: who said {said}?"));
+        self.kept.insert(pod, said);
+    }
+
+    /// A pod's volume is gone, and what was kept there.
+    pub fn replaced(&mut self, pod: usize) {
+        self.told.remove(&pod);
+        self.kept.remove(&pod);
+    }
+
+    /// A pod begins to publish; its `first` content, or a change. `here`: its volume is frozen.
+    pub fn begins(&mut self, pod: usize, first: bool, here: bool) {
+        let fleet = self.kept.get(&pod) == Some(&true);
+        self.check(first || !here, || format!("pod {pod}: publishes on a frozen volume"));
+        self.check(first || !fleet, || format!("pod {pod}: publishes in a frozen fleet"));
     }
 
     /// A pod's files are now `content`; they were `before`.

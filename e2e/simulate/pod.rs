@@ -8,6 +8,7 @@ mod keep;
 mod seed;
 mod show;
 mod watch;
+mod word;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -44,8 +45,8 @@ pub struct Address {
     pub pod: usize,
     /// Which of its processes.
     pub life: u32,
-    /// Who in it.
-    pub who: Mechanism,
+    /// Who in it: a mechanism, or whoever follows the fleet's key.
+    pub who: Option<Mechanism>,
     /// Which of its questions.
     pub ticket: u64,
 }
@@ -67,6 +68,8 @@ pub enum Wake {
     Accept,
     /// Whoever gave no answer about a content is asked again.
     AskAgain,
+    /// Whoever follows the fleet's key asks again.
+    Listen,
     /// Consul's share of the seed's deadline is over.
     ShareIsOver,
 }
@@ -87,6 +90,10 @@ pub struct Volumes {
     pub published: Option<(Manifest, Arc<Snapshot>)>,
     /// What `.seedcar/state.json` holds.
     pub hold: Option<Hold>,
+    /// And what the fleet's key said last.
+    pub fleet_frozen: Option<bool>,
+    /// A person has frozen it.
+    pub frozen: bool,
     /// The backup volume.
     pub backups: Vec<Backup>,
     /// Writing to the tmpfs volume fails.
@@ -105,6 +112,8 @@ pub struct Pod {
     life: u32,
     /// Its volumes.
     pub volumes: Volumes,
+    /// A key may freeze it.
+    pub follows: bool,
     process: Option<Process>,
 }
 
@@ -116,6 +125,7 @@ struct Process {
     show: show::Show,
     keep: keep::Keep,
     seed: Option<seed::Seed>,
+    word: word::Word,
     confirmed: Option<Confirmation>,
 }
 
@@ -132,7 +142,7 @@ struct Doubt {
 impl Pod {
     /// A pod that has never run.
     pub fn new(at: usize) -> Self {
-        Self { at, life: 0, volumes: Volumes::default(), process: None }
+        Self { at, life: 0, volumes: Volumes::default(), follows: false, process: None }
     }
 
     /// Starts a process: it adopts what is published or seeds.
@@ -155,9 +165,11 @@ impl Pod {
             show: show::Show::default(),
             keep: keep::Keep::default(),
             seed: None,
+            word: word::Word::default(),
             confirmed,
             source,
         });
+        self.word_begin(env);
         if adopted {
             self.begin(env);
         } else {
@@ -175,6 +187,7 @@ impl Pod {
         self.crash();
         self.volumes.published = None;
         self.volumes.hold = None;
+        (self.volumes.frozen, self.volumes.fleet_frozen) = (false, None);
     }
 
     /// Whether a process runs.
@@ -219,15 +232,17 @@ impl Pod {
             Wake::Go(Mechanism::Heartbeat, ticket) => self.beat_go(ticket, env),
             Wake::Go(_, ticket) => self.seed_go(ticket, env),
             Wake::Heard(to, answer) => match to.who {
-                Mechanism::Watch => self.watch_heard(to.ticket, *answer, env),
-                Mechanism::Heartbeat => self.beat_heard(to.ticket, *answer, env),
-                _ => self.seed_heard(to.ticket, *answer, env),
+                Some(Mechanism::Watch) => self.watch_heard(to.ticket, *answer, env),
+                Some(Mechanism::Heartbeat) => self.beat_heard(to.ticket, *answer, env),
+                Some(_) => self.seed_heard(to.ticket, *answer, env),
+                None => self.word_heard(*answer, env),
             },
             Wake::Publish => self.publish(env),
             Wake::Published(began) => self.published(began, env),
             Wake::Keep => self.process().keep.woken(env.now),
             Wake::Accept => self.accept(env),
             Wake::AskAgain => self.ask_refused_again(env),
+            Wake::Listen => self.word_go(env),
             Wake::ShareIsOver => self.share_is_over(env),
         }
         self.look_around(env);
@@ -269,7 +284,7 @@ impl Pod {
     }
 
     fn ask(&self, who: Mechanism, ticket: u64, question: Question, env: &mut Env) {
-        let from = Address { pod: self.at, life: self.life, who, ticket };
+        let from = Address { pod: self.at, life: self.life, who: Some(who), ticket };
         env.send(question, from);
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use seedcar::demo::kv::Kv;
+use seedcar::demo::kv::{Kv, Put};
 
-use super::consul::{Lie, Mood, Net, PREFIX, Rights, WAIT};
+use super::consul::{FREEZE, Lie, Mood, Net, PREFIX, Rights, WAIT};
 use super::pod::Wake;
 use super::world::{Event, World, name};
 
@@ -51,6 +51,10 @@ pub enum Trouble {
     Start,
     /// A person accepts what is held.
     Accept,
+    /// A person freezes the fleet by its key, or thaws it.
+    Freeze(bool),
+    /// Or one volume.
+    FreezeHere(bool),
 }
 
 impl Trouble {
@@ -59,7 +63,9 @@ impl Trouble {
         let seconds = |s: f64| Duration::from_secs_f64(s);
         let short = seconds(dice.f64() * 20.0);
         let long = seconds(1.0 + dice.f64() * dice.f64() * 400.0);
-        match dice.u8(0..28) {
+        // People go home over it.
+        let longest = seconds(30.0 + dice.f64() * 2_000.0);
+        match dice.u8(0..31) {
             0 | 1 => (Self::Net(Net::Refused), long, Some(Self::Net(Net::Up))),
             2 | 3 => (Self::Net(Net::Silent), long, Some(Self::Net(Net::Up))),
             4 => (Self::Cut, short, None),
@@ -92,6 +98,8 @@ impl Trouble {
             22 => (Self::BackupFails(true), long, Some(Self::BackupFails(false))),
             23 => (Self::Crash, short, Some(Self::Start)),
             25 | 26 => (Self::Refuse(true), long, Some(Self::Refuse(false))),
+            28 | 29 => (Self::Freeze(true), longest, Some(Self::Freeze(false))),
+            30 => (Self::FreezeHere(true), longest, Some(Self::FreezeHere(false))),
             24 => (Self::Replace, short, Some(Self::Start)),
             _ => (Self::Accept, short, None),
         }
@@ -158,13 +166,28 @@ impl Trouble {
                 pods.iter_mut().for_each(|pod| pod.volumes.backup_fails = fails);
             }
             Self::Crash => pods.iter_mut().for_each(|pod| pod.crash()),
-            Self::Replace => pods.iter_mut().for_each(|pod| pod.replace()),
+            Self::Replace => {
+                for pod in pods.iter_mut() {
+                    pod.replace();
+                    env.oracle.replaced(pod.who().0);
+                }
+            }
             Self::Start => {
                 for pod in pods.iter_mut().filter(|pod| !pod.is_running()) {
                     pod.start(env);
                 }
             }
             Self::Accept => world.accept(),
+            Self::Freeze(frozen) => {
+                match frozen {
+                    true => env.consul.kv().put(FREEZE, Put::default()),
+                    false => env.consul.kv().delete(FREEZE),
+                }
+                env.changed();
+            }
+            Self::FreezeHere(frozen) => {
+                pods.iter_mut().for_each(|pod| pod.volumes.frozen = frozen);
+            }
         }
     }
 }
@@ -189,6 +212,8 @@ impl World {
             Trouble::Refuse(false),
             Trouble::Hang(Duration::ZERO),
             Trouble::BackupFails(false),
+            Trouble::Freeze(false),
+            Trouble::FreezeHere(false),
             Trouble::Start,
         ] {
             trouble.strike(self);

@@ -2,15 +2,24 @@
 //!
 //! The texts in `manifest/` are what Helm renders of the application chart, with words that begin with
 //! `zz-` where a user's own belong; `e2e/manifest.rs` writes them and holds them to the chart. The one
-//! for docker compose, which has no chart, is written by hand.
+//! for docker compose, which has no chart, is written by hand. Lines that end in a mark are for `--exec`.
 
 use std::io::Write;
 
 use crate::cli::{Kind, Manifest};
 use crate::exit::Exit;
 
+/// What ends the lines that are there for `--exec` alone: a comment, so that the texts are YAML.
+const EXEC: &str = " # zz-exec";
+
 /// Prints a manifest. A reader who has seen enough may close the pipe.
 pub fn run(manifest: &Manifest, out: &mut dyn Write) -> Exit {
+    if manifest.exec && manifest.kind == Kind::Compose {
+        super::complain(format_args!(
+            "--exec is for Kubernetes: compose has no init that puts the program into another container"
+        ));
+        return Exit::Usage;
+    }
     let _ = out.write_all(text(manifest).as_bytes());
     Exit::Ok
 }
@@ -40,7 +49,16 @@ fn text(manifest: &Manifest) -> String {
         ("zz-consul", quoted(&manifest.consul)),
         ("zz-name", manifest.name.clone()),
     ];
-    filled(text, &words)
+    filled(&chosen(text, manifest.exec), &words)
+}
+
+/// The text with its lines for `--exec`, or without them.
+fn chosen(text: &str, exec: bool) -> String {
+    let lines = text.lines().filter_map(|line| match line.strip_suffix(EXEC) {
+        Some(line) => exec.then_some(line),
+        None => Some(line),
+    });
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// In one pass, so that a user's word is not taken for a place.

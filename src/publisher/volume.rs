@@ -225,11 +225,13 @@ fn open_lock(own: &OwnedFd) -> Result<OwnedFd> {
     opened.step("open .seedcar/lock")
 }
 
-/// Makes an empty file in the `.seedcar/` of a volume that another process works on.
+/// Makes an empty file in the `.seedcar/` of a volume that another process works on. One that is there
+/// stays: that it is there is all it says, and it is not to be missed for a moment.
 pub fn mark_own(volume: &Path, name: &str) -> Result<()> {
-    let own = open_own(volume)?;
-    remove(own.as_fd(), name)?;
-    write_new(&own, name, b"", 0o644)
+    match write_new(open_own(volume)?, name, b"", 0o644) {
+        Err(Error::Io(_, Errno::EXIST)) => Ok(()),
+        other => other,
+    }
 }
 
 /// Removes a file that [`mark_own`] has made, if it is there.

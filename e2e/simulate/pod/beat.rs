@@ -93,7 +93,7 @@ impl Pod {
                 source.answered(Mechanism::Heartbeat, now);
                 self.beat_offer(reading, full, env);
             }
-            Ok(Answer::Evidence(_)) => unreachable!("only asked in doubt"),
+            Ok(Answer::Evidence(_) | Answer::Word(_)) => unreachable!("only asked in doubt"),
             Err(error) => {
                 let pause = beat.backoff.fail(error.trouble(), dice);
                 source.failed(&error, Mechanism::Heartbeat, pause, now);

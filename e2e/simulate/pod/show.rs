@@ -77,6 +77,12 @@ impl Pod {
         if outgrown {
             self.ask_again(env);
         }
+        let look_again = self.freeze(now);
+        self.keep_word(env);
+        if look_again.is_some() {
+            return self.publish_rest(look_again, env);
+        }
+        let here = self.volumes.frozen;
         let process = self.process();
         let (board, show) = (&process.source.board, &mut process.show);
         if show.pending.is_due(board, now) {
@@ -96,20 +102,24 @@ impl Pod {
                 self.later(now + AGAIN, Wake::AskAgain, env);
             } else if let Some(content) = content {
                 show.writing = Some(content);
+                let first = !board.read(|s| s.seeded);
+                env.oracle.begins(self.at, first, here);
                 let took = Duration::from_millis(1) + Duration::from_millis(20).mul_f64(dice);
                 self.later((now + took).max(hangs_until), Wake::Published(now), env);
                 return;
             }
         }
-        self.publish_rest(env);
+        self.publish_rest(None, env);
     }
 
-    fn publish_rest(&mut self, env: &mut Env) {
+    /// The end of a round; `look_again` where what waits may not be published yet.
+    fn publish_rest(&mut self, look_again: Option<Duration>, env: &mut Env) {
         let process = self.process();
         let show = &process.show;
         let hold = process.source.board.read(|s| s.sources[0].hold);
         if show.pending.is_complete(&process.source.board) {
-            let at = show.pending.not_before().max(env.now + Duration::from_millis(1));
+            let soon = env.now + look_again.unwrap_or(Duration::from_millis(1));
+            let at = show.pending.not_before().max(soon);
             self.publish_at(at, env);
         }
         self.volumes.hold = hold;
@@ -136,7 +146,7 @@ impl Pod {
         } else if ask_again {
             self.ask_again(env);
         }
-        self.publish_rest(env);
+        self.publish_rest(None, env);
         self.publish_soon(env);
     }
 

@@ -111,7 +111,7 @@ impl Pod {
                 }
             }
             Ok(Answer::Bell(bell, asked)) => round.rung(source, ask, bell, asked, now, dice),
-            Ok(Answer::Evidence(_)) => unreachable!("only asked in doubt"),
+            Ok(Answer::Evidence(_) | Answer::Word(_)) => unreachable!("only asked in doubt"),
             Err(error) => round.failed(source, ask, &error, now, dice),
         }
         self.watch_next(env);
