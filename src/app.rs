@@ -187,6 +187,7 @@ impl App {
         let named = self.config.sources.iter();
         publisher::Setup {
             path: self.config.volume.clone(),
+            layout: self.config.layout,
             sources: named.map(|s| (s.name.clone(), s.prefix.clone())).collect(),
             outputs: self.config.outputs.clone(),
             control: self.config.control.is_some(),
