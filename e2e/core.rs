@@ -136,6 +136,12 @@ pub const PROOFS: &[Proof] = &[
     },
     Proof {
         promise: "P5",
+        test: "publisher::tests::plain_layout::an_audit_puts_back_what_somebody_changed",
+        shows: "a plain tree: files removed, replaced or added, a mode changed",
+        mutants: &["plain-audit-looks-aside"],
+    },
+    Proof {
+        promise: "P5",
         test: "publisher::tests::a_whole_generation_is_adopted_and_a_damaged_one_is_not",
         shows: "the next process adopts what is whole",
         mutants: &["publisher-adopts-damaged"],

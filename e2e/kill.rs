@@ -37,6 +37,22 @@ pub const PROOFS: &[Proof] = &[
     },
     Proof {
         promise: "P5",
+        test: "kill::publish::killed_at_every_call_in_the_plain_layout",
+        shows: "a plain tree while it is brought: no file torn or missing that both contents have; the next run has exactly one of them there",
+        mutants: &[
+            "plain-removes-first",
+            "plain-written-in-place",
+            "plain-not-set-right-at-a-start",
+        ],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::adopt::killed_at_every_call_in_the_plain_layout",
+        shows: "a restart on a littered volume with a plain tree, killed at each call",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P5",
         test: "kill::seed::killed_at_every_call_from_consul",
         shows: "the first fill killed at each call: nothing or all of it, and the next `init` works",
         mutants: &[],
@@ -124,6 +140,18 @@ pub const PROOFS: &[Proof] = &[
         test: "kill::fail::publish::each_call_fails_until_the_fault_is_gone",
         shows: "the same while it lasts: alive, told and counted, and healed afterwards",
         mutants: &[],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::fail::publish::each_call_fails_once_in_the_plain_layout",
+        shows: "the same of a plain tree",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::fail::publish::each_call_fails_until_the_fault_is_gone_in_the_plain_layout",
+        shows: "the same while it lasts: what a publish has brought that is not to be is taken back",
+        mutants: &["plain-half-a-publish-stays"],
     },
     Proof {
         promise: "P5",

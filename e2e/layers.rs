@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The layers, lowest first. A module may import modules of lower layers, and its own children.
 const LAYERS: &[&[&str]] = &[
     &["model"],
-    &["exit", "units", "signal", "local", "slot", "tls"],
+    &["exit", "units", "signal", "local", "published", "slot", "tls"],
     &["sys", "shutdown", "metrics", "monitoring"],
     &["config", "board", "supervise"],
     &["kubernetes", "request"],

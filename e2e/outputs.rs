@@ -6,6 +6,7 @@ mod diff;
 mod foreign;
 mod hostile;
 mod optional;
+mod plain;
 mod published;
 
 use crate::ledger::Proof;
@@ -17,6 +18,24 @@ pub const PROOFS: &[Proof] = &[
         test: "outputs::published::one_transaction_is_never_seen_mixed_across_the_tree_and_the_files",
         shows: "three keys of one transaction, in the tree, a JSON and an .env file of one generation",
         mutants: &[],
+    },
+    Proof {
+        promise: "P1",
+        test: "outputs::plain::a_walk_finds_the_keys_and_nothing_else_and_they_follow_consul",
+        shows: "the plain layout: directories and files alone, also where one becomes the other",
+        mutants: &["plain-old-files-stay"],
+    },
+    Proof {
+        promise: "P1",
+        test: "outputs::plain::the_layout_changes_at_a_restart_and_the_application_reads_on",
+        shows: "a restart with the other layout, with and without Consul: no file is missing for a moment",
+        mutants: &["plain-directory-before-its-files"],
+    },
+    Proof {
+        promise: "P12",
+        test: "outputs::plain::files_of_somebody_else_are_left_and_named",
+        shows: "layout plain on a volume whose live/ has other files: refused, and nothing is removed",
+        mutants: &["plain-takes-strangers-files"],
     },
     Proof {
         promise: "P2",

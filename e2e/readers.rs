@@ -4,6 +4,7 @@ mod fast;
 mod file;
 mod kinds;
 mod paced;
+mod plain;
 mod writer;
 
 use crate::ledger::Proof;
@@ -15,6 +16,12 @@ pub const PROOFS: &[Proof] = &[
         test: "readers::fast::no_reader_sees_a_torn_file_nor_through_a_handle_a_mix",
         shows: "four kinds of readers at hundreds of publishes a second with random kills",
         mutants: &["readers-written-in-place"],
+    },
+    Proof {
+        promise: "P1",
+        test: "readers::plain::no_file_is_ever_torn_or_missing",
+        shows: "the plain layout at hundreds of publishes a second with random kills: a mix perhaps, a hole never",
+        mutants: &["plain-written-in-place"],
     },
     Proof {
         promise: "P1",

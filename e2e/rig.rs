@@ -142,8 +142,16 @@ impl Pod {
     /// path; directories end in `/` and have none.
     pub fn tree(&self) -> BTreeMap<String, Vec<u8>> {
         let mut found = BTreeMap::new();
-        let root = self.live().join("..data/");
+        let root = seedcar::published::home(self.volume()).join("..data/");
         walk(&root.canonicalize().unwrap_or(root), "", &mut found);
+        found
+    }
+
+    /// The whole of `live/` as programs find it that walk it and follow no links: of a link its name and
+    /// no content.
+    pub fn walked(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        walk(&self.live(), "", &mut found);
         found
     }
 
@@ -242,7 +250,10 @@ fn walk(at: &Path, path: &str, found: &mut BTreeMap<String, Vec<u8>>) {
         if child == "..manifest.json" {
             continue;
         }
-        if entry.path().is_dir() {
+        let kind = entry.file_type();
+        if kind.as_ref().is_ok_and(|kind| kind.is_symlink()) {
+            found.insert(child, Vec::new());
+        } else if kind.is_ok_and(|kind| kind.is_dir()) {
             found.insert(format!("{child}/"), Vec::new());
             walk(&entry.path(), &format!("{child}/"), found);
         } else {

@@ -189,6 +189,7 @@ impl App {
         let named = self.config.sources.iter();
         publisher::Setup {
             path: self.config.volume.clone(),
+            layout: self.config.layout,
             sources: named.map(|s| (s.name.clone(), s.reads.prefix().clone())).collect(),
             atomic: self.config.atomic(),
             outputs: self.config.outputs.clone(),

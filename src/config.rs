@@ -34,6 +34,7 @@ pub use self::{
     typed::{Effective, Flags, Given, Typed},
 };
 use crate::model::key::Prefix;
+use crate::model::layout::Layout;
 use crate::model::reads::Reads;
 use url::Url;
 
@@ -49,6 +50,8 @@ pub const SAMPLE: &str = include_str!("config/sample.yaml");
 pub struct Config {
     /// The memory-backed volume; its `live/` is what applications read.
     pub volume: PathBuf,
+    /// How `live/` shows what is published.
+    pub layout: Layout,
     /// The backup; `None` when it is off.
     pub backup: Option<Backup>,
     /// Where Consul is and how to speak to it.

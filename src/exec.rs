@@ -171,7 +171,7 @@ impl Wrapper {
 
     /// From before the first look on, so that what comes after it is noticed.
     fn watch(&self) {
-        if let Err(error) = self.events.watch(self.content.live()) {
+        if let Err(error) = self.events.watch(&self.content.homes()) {
             tracing::warn!(event = "cannot_watch", %error,
                 "no inotify here; changes are looked for each {} s", LOOK_AGAIN.as_secs());
         }

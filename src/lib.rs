@@ -10,7 +10,7 @@
 //!    last thing the watch knows of it.
 //! 3. [`publisher`] takes it ([`publisher::pending`] says when it is due), lets [`model::plan`] lay the
 //!    layers over each other, and makes a generation aside ([`publisher::generation`]). One rename of `..data`: the application's next
-//!    open reads the new value.
+//!    open reads the new value. ([`publisher::plain`] is for applications that cannot take links.)
 //! 4. The publisher writes on the [`board`] what is published and confirmed. [`keeper`] reads it there
 //!    and, when [`model::keeping`] says so, writes a backup ([`store`]); [`status`], [`metrics`] and
 //!    [`admin`] show it; `.seedcar/status.json` tells applications ([`publisher::persist`]).
@@ -60,6 +60,7 @@ pub mod metrics;
 pub mod model;
 pub mod monitoring;
 pub mod moving;
+pub mod published;
 pub mod publisher;
 pub mod request;
 pub mod seed;

@@ -17,6 +17,7 @@ pub mod guard;
 pub mod health;
 pub mod keeping;
 pub mod key;
+pub mod layout;
 pub mod moment;
 pub mod naming;
 pub mod offer;

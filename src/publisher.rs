@@ -10,6 +10,9 @@ pub mod generation;
 pub mod manifest;
 pub mod pending;
 pub mod persist;
+pub mod plain;
+mod show;
+mod takeover;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -31,6 +34,7 @@ use crate::board::{Board, Failure};
 use crate::config::Validate;
 use crate::metrics::{Id, Metrics};
 use crate::model::key::Prefix;
+use crate::model::layout::Layout;
 use crate::model::moment::Moment;
 use crate::model::offer::{Content, Offer};
 use crate::model::output::Output;
@@ -61,6 +65,8 @@ const ACCEPT_POLL: Duration = Duration::from_millis(500);
 pub struct Setup {
     /// The volume's mount point.
     pub path: PathBuf,
+    /// How its `live/` shows what is published.
+    pub layout: Layout,
     /// Names and prefixes of the sources.
     pub sources: Vec<(String, Prefix)>,
     /// Those that are read in one transaction, and published together or not at all.
@@ -191,10 +197,11 @@ impl Inbox {
 impl Publisher {
     /// Opens the volume, sweeps what a killed process left, and adopts what it finds published.
     pub fn open(setup: Setup, board: Arc<Board>, metrics: Arc<Metrics>) -> Result<Self, Error> {
-        let volume = Volume::open(&setup.path)?;
+        let volume = Volume::open(&setup.path, setup.layout)?;
         if !volume.is_tmpfs {
             tracing::warn!(event = "not_tmpfs", "the volume is no tmpfs: values will be on a disk");
         }
+        takeover::take_over(&volume, &setup.path)?;
         let current = volume.current()?;
         let earlier = generation::earlier(&volume)?;
         generation::sweep(&volume, &earlier)?;
@@ -440,7 +447,7 @@ impl Publisher {
         if generation::check_room(&self.volume, &plan, previous).is_err() {
             // The old generations are in the way of the new: readers of them open again.
             while let Some((_, old)) = self.retired.pop_front() {
-                volume::remove_tree(self.volume.live.as_fd(), &old)?;
+                volume::remove_tree(self.volume.home(), &old)?;
             }
             generation::check_room(&self.volume, &plan, previous)?;
         }
@@ -453,12 +460,17 @@ impl Publisher {
                 said = Err(Error::GivenUp);
             }
             if let Err(refused) = said {
-                volume::remove_tree(self.volume.live.as_fd(), &name)?;
+                volume::remove_tree(self.volume.home(), &name)?;
                 return Err(refused);
             }
         }
-        generation::swap(&self.volume, &name)?;
-        self.link_names(&plan.top_names());
+        match self.volume.layout {
+            Layout::Links => {
+                generation::swap(&self.volume, &name)?;
+                self.link_names(&plan.top_names());
+            }
+            Layout::Plain => self.show_plain(&name, fd.as_fd())?,
+        }
         self.report_skipped(&plan);
         plan.release();
         let generation = Generation { name, fd, plan: Some(plan) };
@@ -471,8 +483,12 @@ impl Publisher {
     /// Makes the visible names. A failure is shown, and tried again a moment later; the generation
     /// stands without the name, through `..data/`.
     fn link_names(&mut self, names: &[&str]) {
+        self.named(generation::link_names(&self.volume, names).err());
+    }
+
+    /// Notes how the names fare.
+    fn named(&mut self, failed: Option<Error>) {
         self.named = sys::now();
-        let failed = generation::link_names(&self.volume, names).err();
         let before = self.blocked.take();
         self.blocked = failed.map(|error| self.name_failed(&error, before));
         let blocked = self.blocked.clone();

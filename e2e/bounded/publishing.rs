@@ -6,6 +6,7 @@ use std::sync::Arc;
 use seedcar::board::Board;
 use seedcar::model::confirmation::{Mechanism, Origin};
 use seedcar::model::key::{Prefix, PrefixRules};
+use seedcar::model::layout::Layout;
 use seedcar::model::offer::{Content, Offer};
 use seedcar::model::reading::Marks;
 use seedcar::model::snapshot::{Entry, Snapshot};
@@ -46,6 +47,7 @@ pub fn publish(volume: &Path, round: u64) -> bool {
     let outputs = vec![seedcar::model::output::Output::tree(vec![0])];
     let setup = Setup {
         path: volume.to_owned(),
+        layout: Layout::Links,
         sources,
         atomic: Vec::new(),
         outputs,

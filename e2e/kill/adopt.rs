@@ -4,6 +4,8 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use seedcar::model::layout::Layout;
+
 use super::after::Killed;
 use super::gate::{Gate, is_shifted};
 use super::points::{Reach, changes, chosen};
@@ -16,9 +18,20 @@ use crate::wait::eventually;
 #[test]
 fn killed_at_every_call() {
     let mut tally = Tally::of("kill::adopt::killed_at_every_call");
-    let scene = Scene::new();
+    kill_everywhere(&Scene::new(), &mut tally);
+    tally.finish();
+}
+
+#[test]
+fn killed_at_every_call_in_the_plain_layout() {
+    let mut tally = Tally::of("kill::adopt::killed_at_every_call_in_the_plain_layout");
+    kill_everywhere(&Scene::of(Layout::Plain), &mut tally);
+    tally.finish();
+}
+
+fn kill_everywhere(scene: &Scene, tally: &mut Tally) {
     scene.pod.init();
-    let calls = record(&scene);
+    let calls = record(scene);
     let mut reach = Reach::default();
     for call in chosen(calls.iter().filter(|call| scene.touches(call)), changes, 8) {
         if tally.is_broken() {
@@ -26,13 +39,12 @@ fn killed_at_every_call() {
         }
         // Numbered from the gate on, and the publisher may have knocked at it once more: the more often,
         // the busier the machine.
-        let tries = std::iter::repeat_with(|| kill_at(&scene, &call.point, &mut tally)).take(8);
+        let tries = std::iter::repeat_with(|| kill_at(scene, &call.point, tally)).take(8);
         reach.count(tries.into_iter().any(|reached| reached));
     }
-    reach.judge(&mut tally);
+    reach.judge(tally);
     let _sidecar = scene.run();
-    scene.only_one_generation_stays(&mut tally);
-    tally.finish();
+    scene.only_one_generation_stays(tally);
 }
 
 /// What the publisher calls while it opens a littered volume. Consul, which says nothing meanwhile,
@@ -88,15 +100,23 @@ fn is_done(sidecar: &Sidecar<'_>, tid: i32) -> bool {
 
 /// What kills at several points leave, all at once.
 pub fn litter(scene: &Scene) {
-    let live = scene.pod.live();
-    let half = live.join("..2026_01_01_00_00_00.half");
+    let (live, home) = (scene.pod.live(), scene.home());
+    let half = home.join("..2026_01_01_00_00_00.half");
     let _ = fs::create_dir_all(half.join("dir"));
     fs::set_permissions(&half, fs::Permissions::from_mode(0o700)).expect("a mode");
     let _ = fs::write(half.join("dir/changing"), "half");
-    let _ = symlink("..2026_01_01_00_00_00.half", live.join("..data_tmp"));
-    let _ = symlink("..data/same", live.join("..link_tmp"));
+    let _ = symlink("..2026_01_01_00_00_00.half", home.join("..data_tmp"));
     let number = scene.number();
     let _ = fs::remove_file(live.join(format!("only-{number}")));
     let old = format!("only-{}", number - 1);
-    let _ = symlink(format!("..data/{old}"), live.join(old));
+    match scene.layout {
+        Layout::Links => {
+            let _ = symlink("..data/same", live.join("..link_tmp"));
+            let _ = symlink(format!("..data/{old}"), live.join(old));
+        }
+        Layout::Plain => {
+            let _ = fs::create_dir_all(home.join("..plain_tmp/half"));
+            let _ = fs::write(live.join(old), (number - 1).to_string());
+        }
+    }
 }

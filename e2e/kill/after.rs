@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use seedcar::model::layout::Layout;
+
 use super::scene::Scene;
 use super::strace::{Call, Point};
 use crate::ledger::Tally;
@@ -26,7 +28,11 @@ impl<'a> Killed<'a> {
 
     /// Readers see one of these contents.
     pub fn readers_see(&self, allowed: &[u64], tally: &mut Tally) {
-        let seen = self.scene.seen();
+        let seen = match self.scene.layout {
+            Layout::Links => self.scene.seen(),
+            // Not all of a plain tree is of one content; the generation is.
+            Layout::Plain => self.scene.seen_plain().and_then(|()| self.scene.seen_inside()),
+        };
         tally.check(seen.as_ref().is_ok_and(|n| allowed.contains(n)), || {
             format!("{self}: readers see {seen:?}, not one of {allowed:?}")
         });

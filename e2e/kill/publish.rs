@@ -1,12 +1,18 @@
 //! A publish, killed at each call of the thread that owns the volume: the new generation, the swap,
 //! the names, the end of an older generation, `status.json`.
 
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::scope;
+
+use seedcar::model::layout::Layout;
+
 use super::after::Killed;
 use super::points::{Reach, changes, chosen};
 use super::scene::Scene;
 use super::strace::{Call, Inject, Point, Tracer, is_gone, thread, waits};
 use crate::ledger::Tally;
-use crate::rig::{SOON, Sidecar};
+use crate::rig::{Pod, SOON, Sidecar};
 use crate::wait::eventually;
 
 /// After so many publishes the next one ends an older generation.
@@ -15,20 +21,59 @@ const BEFORE: usize = 2;
 #[test]
 fn killed_at_every_call() {
     let mut tally = Tally::of("kill::publish::killed_at_every_call");
-    let scene = Scene::new();
+    kill_everywhere(&Scene::new(), &mut tally);
+    tally.finish();
+}
+
+#[test]
+fn killed_at_every_call_in_the_plain_layout() {
+    let mut tally = Tally::of("kill::publish::killed_at_every_call_in_the_plain_layout");
+    let scene = Scene::of(Layout::Plain);
     scene.pod.init();
-    let calls = record(&scene);
+    let (wrong, looks) = watched(&scene.pod, || kill_everywhere(&scene, &mut tally));
+    tally.check(wrong.is_none(), || format!("a reader finds {wrong:?}"));
+    tally.check(looks > 1000, || format!("it looked {looks} times only"));
+    tally.finish();
+}
+
+/// Reads files of a pod over and over that each content has. What was wrong with the first that was not
+/// there or not whole, and how often they were read.
+fn watched(pod: &Pod, work: impl FnOnce()) -> (Option<String>, u64) {
+    let over = AtomicBool::new(false);
+    let live = pod.live();
+    scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut looks = 0;
+            while !over.load(Ordering::Relaxed) {
+                for path in ["same", "changing", "dir/same", "dir/changing"] {
+                    let read = fs::read(live.join(path)).map_err(|error| error.to_string());
+                    if !read.as_ref().is_ok_and(|value| [4, 5000].contains(&value.len())) {
+                        return (Some(format!("{path}: {:?}", read.map(|r| r.len()))), looks);
+                    }
+                }
+                looks += 1;
+            }
+            (None, looks)
+        });
+        work();
+        over.store(true, Ordering::Relaxed);
+        reader.join().expect("a reader")
+    })
+}
+
+fn kill_everywhere(scene: &Scene, tally: &mut Tally) {
+    scene.pod.init();
+    let calls = record(scene);
     let mut reach = Reach::default();
     for call in chosen(calls.iter().filter(|call| scene.touches(call)), changes, 4) {
         if tally.is_broken() {
             break;
         }
-        reach.count(kill_at(&scene, &call.point, &mut tally));
+        reach.count(kill_at(scene, &call.point, tally));
     }
-    reach.judge(&mut tally);
+    reach.judge(tally);
     let _sidecar = scene.run();
-    scene.only_one_generation_stays(&mut tally);
-    tally.finish();
+    scene.only_one_generation_stays(tally);
 }
 
 /// What the publisher calls during one publish.

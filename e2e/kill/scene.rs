@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use seedcar::model::layout::Layout;
 use seedcar::publisher::audit::audit;
 use seedcar::publisher::manifest::Manifest;
 use seedcar::store::{Access, Identity, Limits, Listed, State, Store};
@@ -28,6 +30,7 @@ pub type Found<T> = Result<T, String>;
 pub struct Scene {
     pub consul: Consul,
     pub pod: Pod,
+    pub layout: Layout,
     number: Cell<u64>,
 }
 
@@ -68,15 +71,27 @@ fn all(number: u64) -> Vec<u8> {
 impl Scene {
     /// Content 1 in a real Consul, and nothing seeded.
     pub fn new() -> Self {
-        Self::configured(&json!({}))
+        Self::of(Layout::Links)
+    }
+
+    /// The same for a volume of this layout.
+    pub fn of(layout: Layout) -> Self {
+        Self::make(layout, &json!({}))
     }
 
     /// The same with this configuration beside the source and its outputs.
     pub fn configured(config: &Value) -> Self {
+        Self::make(Layout::Links, config)
+    }
+
+    fn make(layout: Layout, config: &Value) -> Self {
         let consul = Consul::start(Kind::Real);
         let pod = Pod::configured(consul.addr(), config);
-        let pod = pod.arg(&["--prefix", "app", "--backup-delay", "0ms", "--file", ALL]);
-        let scene = Self { consul, pod, number: Cell::new(0) };
+        let mut pod = pod.arg(&["--prefix", "app", "--backup-delay", "0ms", "--file", ALL]);
+        if layout == Layout::Plain {
+            pod = pod.arg(&["--layout", "plain"]);
+        }
+        let scene = Self { consul, pod, layout, number: Cell::new(0) };
         scene.change();
         scene
     }
@@ -124,9 +139,14 @@ impl Scene {
         self.pod.tree() == files(self.number()) && told() == self.current()
     }
 
+    /// Where generations lie.
+    pub fn home(&self) -> PathBuf {
+        self.pod.volume().join(self.layout.home())
+    }
+
     /// The generation that `..data` points to.
     pub fn current(&self) -> Option<String> {
-        fs::read_link(self.pod.live().join("..data")).ok()?.into_os_string().into_string().ok()
+        fs::read_link(self.home().join("..data")).ok()?.into_os_string().into_string().ok()
     }
 
     /// The number of the content that readers see now: whole, agreeing with its manifest, and the
@@ -145,10 +165,31 @@ impl Scene {
         Ok(number)
     }
 
+    /// Whether each file of a plain `live/` is one of the last two contents', and none is missing that
+    /// both have.
+    pub fn seen_plain(&self) -> Found<()> {
+        let new = files(self.number());
+        let old = files(self.number() - 1);
+        let walked = self.pod.walked();
+        for (path, value) in &walked {
+            if ![&old, &new].iter().any(|files| files.get(path) == Some(value)) {
+                return Err(format!("{path} has {} bytes of neither", value.len()));
+            }
+        }
+        let missing = |path: &&String| !walked.contains_key(*path);
+        if let Some(missing) = old.keys().filter(|path| new.contains_key(*path)).find(missing) {
+            return Err(format!("{missing} is missing"));
+        }
+        match (old.keys().find(missing), new.keys().find(missing)) {
+            (Some(gone), Some(missing)) => Err(format!("{gone} is gone and {missing} not there")),
+            _ => Ok(()),
+        }
+    }
+
     /// The same through the directory alone.
     pub fn seen_inside(&self) -> Found<u64> {
         let name = self.current().ok_or("there is no ..data")?;
-        let generation = self.pod.live().join(&name);
+        let generation = self.home().join(&name);
         let manifest = fs::read(generation.join("..manifest.json")).map_err(|e| e.to_string())?;
         let manifest = Manifest::parse(&manifest).ok_or("the manifest is torn")?;
         if manifest.generation != name {
@@ -175,41 +216,47 @@ impl Scene {
     /// are missing. `generations`: others that may still be kept for slow readers.
     pub fn left_over(&self, number: u64, generations: &BTreeSet<String>) -> Vec<String> {
         let current = self.current().unwrap_or_default();
-        let mut wanted = generations.clone();
-        wanted.extend([current, "..data".to_owned()]);
-        wanted.extend(top_names(number));
+        let mut of_home = generations.clone();
+        of_home.extend([current, "..data".to_owned()]);
+        let mut of_live = top_names(number);
+        let mut of_own = BTreeSet::from(["lock", "state.json", "status.json"].map(str::to_owned));
+        match self.layout {
+            Layout::Links => of_live.extend(of_home),
+            Layout::Plain => {
+                of_own.extend(of_home);
+                of_own.insert("plain".to_owned());
+            }
+        }
         let mut found: Vec<String> =
-            names(&self.pod.live()).into_iter().filter(|name| !wanted.contains(name)).collect();
+            names(&self.pod.live()).into_iter().filter(|name| !of_live.contains(name)).collect();
+        if self.layout == Layout::Plain && self.pod.walked() != files(number) {
+            found.push("another tree".to_owned());
+        }
         found.extend(
             top_names(number)
                 .into_iter()
                 .filter(|name| fs::metadata(self.pod.live().join(name)).is_err())
                 .map(|name| format!("missing: {name}")),
         );
-        let own = ["lock", "state.json", "status.json"];
-        found.extend(
-            names(&self.pod.volume().join(".seedcar"))
-                .into_iter()
-                .filter(|name| !own.contains(&&**name)),
-        );
+        let own = names(&self.pod.volume().join(".seedcar"));
+        found.extend(own.into_iter().filter(|name| !of_own.contains(name)));
         found
     }
 
     /// The whole generations in the volume. All but the current one go a moment after a start.
     pub fn generations(&self) -> BTreeSet<String> {
-        let live = self.pod.live();
+        let home = self.home();
         let is_whole = |name: &String| {
-            let mode = fs::metadata(live.join(name)).map(|meta| meta.permissions().mode() & 0o7777);
+            let mode = fs::metadata(home.join(name)).map(|meta| meta.permissions().mode() & 0o7777);
             name.starts_with("..2") && mode.is_ok_and(|mode| mode == 0o755)
         };
-        names(&live).into_iter().filter(is_whole).collect()
+        names(&home).into_iter().filter(is_whole).collect()
     }
 
     /// Whether a running sidecar removes everything but what is published.
     pub fn only_one_generation_stays(&self, tally: &mut Tally) {
-        let is_alone =
-            || names(&self.pod.live()).iter().filter(|n| n.starts_with("..2")).count() == 1;
-        tally.check(within(SOON, is_alone), || format!("they stay: {:?}", names(&self.pod.live())));
+        let is_alone = || names(&self.home()).iter().filter(|n| n.starts_with("..2")).count() == 1;
+        tally.check(within(SOON, is_alone), || format!("they stay: {:?}", names(&self.home())));
     }
 
     fn store(&self) -> Store {

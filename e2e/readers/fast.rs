@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
+use seedcar::model::layout::Layout;
+
 use super::file;
 use super::kinds::{Counts, Reader};
 use super::writer::Writer;
@@ -28,7 +30,7 @@ fn no_reader_sees_a_torn_file_nor_through_a_handle_a_mix() {
         Tally::of("readers::fast::no_reader_sees_a_torn_file_nor_through_a_handle_a_mix");
     let wanted = share(600_000, 10_000_000);
     let pod = Pod::bare();
-    let mut writer = Writer::start(pod.volume());
+    let mut writer = Writer::start(pod.volume(), Layout::Links);
     eventually("the writer has published", SOON, || pod.read(file::NAMES[0]));
 
     let (stop, handle_reads) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -57,7 +59,7 @@ fn no_reader_sees_a_torn_file_nor_through_a_handle_a_mix() {
             tally.check(writer.is_alive(), || "the writer ended by itself".to_owned());
             writer.kill();
             kills += 1;
-            writer = Writer::start(pod.volume());
+            writer = Writer::start(pod.volume(), Layout::Links);
             starved = begun.elapsed() > Duration::from_secs(1800);
         }
         stop.store(true, Ordering::Relaxed);

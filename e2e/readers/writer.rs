@@ -12,16 +12,20 @@ use std::sync::Arc;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 use seedcar::model::key::{Prefix, PrefixRules};
+use seedcar::model::layout::Layout;
 use seedcar::model::plan::Plan;
 use seedcar::model::snapshot::{Entry, Snapshot};
 use seedcar::publisher::generation::{self, Generation};
 use seedcar::publisher::manifest::Manifest;
+use seedcar::publisher::plain;
 use seedcar::publisher::volume::{self, Volume};
 
 use super::file::{self, NAMES};
 
 /// Names the volume to the process that is started as a writer.
 const VOLUME: &str = "SEEDCAR_E2E_WRITER";
+/// Names the layout to it, where it is the plain one.
+const PLAIN: &str = "SEEDCAR_E2E_WRITER_PLAIN";
 
 /// The current one and those that the publisher keeps beside it until it makes the next.
 const GENERATIONS: usize = 3;
@@ -36,9 +40,13 @@ fn publishes_for_ever() {
         return;
     };
     let path = Path::new(&volume);
-    let known = std::fs::read(path.join("live/..data/a")).ok();
+    let layout = match std::env::var_os(PLAIN) {
+        Some(_) => Layout::Plain,
+        None => Layout::Links,
+    };
+    let known = std::fs::read(path.join(layout.home()).join("..data/a")).ok();
     let first = known.and_then(|bytes| file::number(&bytes)).unwrap_or(0) + 1;
-    let volume = Volume::open(path).expect("a volume");
+    let volume = Volume::open(path, layout).expect("a volume");
     let earlier = generation::earlier(&volume).expect("a list");
     generation::sweep(&volume, &earlier).expect("a sweep");
     let mut kept = VecDeque::from(earlier);
@@ -49,7 +57,7 @@ fn publishes_for_ever() {
         kept.extend(previous.as_ref().map(|generation| generation.name.clone()));
         while kept.len() > GENERATIONS {
             let oldest = kept.pop_front().expect("not empty");
-            volume::remove_tree(volume.live.as_fd(), &oldest).expect("a removal");
+            volume::remove_tree(volume.home(), &oldest).expect("a removal");
         }
     }
 }
@@ -72,8 +80,13 @@ fn publish(volume: &Volume, number: u64, previous: Option<&Generation>) -> Gener
         sources: Vec::new(),
     };
     let fd = generation::build(volume, &name, &plan, &manifest, previous).expect("a generation");
+    if volume.layout == Layout::Plain {
+        plain::reconcile(volume, fd.as_fd()).expect("files");
+    }
     generation::swap(volume, &name).expect("a swap");
-    generation::link_names(volume, &plan.top_names()).expect("names");
+    if volume.layout == Layout::Links {
+        generation::link_names(volume, &plan.top_names()).expect("names");
+    }
     Generation { name, fd, plan: Some(plan) }
 }
 
@@ -81,10 +94,13 @@ fn publish(volume: &Volume, number: u64, previous: Option<&Generation>) -> Gener
 
 impl Writer {
     /// Starts one.
-    pub fn start(volume: &Path) -> Self {
+    pub fn start(volume: &Path, layout: Layout) -> Self {
         let program = std::env::current_exe().expect("this program");
         let mut command = Command::new(program);
         command.args(["readers::writer::publishes_for_ever", "--exact"]).env(VOLUME, volume);
+        if layout == Layout::Plain {
+            command.env(PLAIN, "1");
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         // A reader of a torn file dies of SIGBUS, and nobody is left to drop this.
         let with_us = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);

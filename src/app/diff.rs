@@ -16,6 +16,7 @@ use crate::model::confirmation::Mechanism;
 use crate::model::plan::{File, Part, Plan};
 use crate::model::reading::Mode as Consistency;
 use crate::model::snapshot::Snapshot;
+use crate::published;
 use crate::publisher::audit;
 use crate::supervise::on_runtime;
 
@@ -93,7 +94,7 @@ impl App {
         let unreadable = |why: &dyn std::fmt::Display| {
             Error::new(Trouble::Connect, format!("what is published cannot be read: {why}"))
         };
-        let data = self.config.volume.join("live/..data/");
+        let data = published::home(&self.config.volume).join("..data/");
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match openat(CWD, data, flags, Mode::empty()) {
             Err(Errno::NOENT) => Ok(OnDisk::new()),

@@ -4,16 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::exit::Exit;
-use crate::sys;
+use crate::{published, sys};
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Exit 0 once `live/..data` leads to a complete generation, 75 at the time-out. It looks at the
+/// Exit 0 once `..data` leads to a complete generation, 75 at the time-out. It looks at the
 /// volume alone: the sidecar need not run, and the application's container need not reach it.
 pub fn run(volume: &Path, timeout: Duration) -> Exit {
-    let manifest = volume.join("live/..data/..manifest.json");
     let until = sys::now() + timeout;
-    while !manifest.is_file() {
+    while !published::is_filled(volume) {
         if sys::now() >= until {
             let (volume, timeout) = (volume.display(), timeout.as_secs_f64());
             super::complain(format_args!("{volume} was not filled within {timeout} s"));

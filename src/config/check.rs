@@ -25,6 +25,7 @@ use super::{
     typed::Typed,
 };
 use crate::model::key::Prefix;
+use crate::model::layout::Layout;
 use crate::sys;
 use crate::units::{Bytes, Period};
 
@@ -79,6 +80,7 @@ impl Checker<'_> {
             http_explicit: self.typed.one(Id::Http).is_some(),
             exec_dir: self.exec_dir(&volume),
             volume,
+            layout: self.word(Id::Layout, &[("links", Layout::Links), ("plain", Layout::Plain)]),
             events: self.events(pod),
             log: self.log(),
             termination_log: self.path(Id::TerminationLog),

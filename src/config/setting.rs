@@ -14,6 +14,7 @@ pub use self::{markdown::settings_markdown, table::TABLE};
 pub enum Id {
     Config,
     Volume,
+    Layout,
     Backup,
     BackupSecrets,
     BackupMode,

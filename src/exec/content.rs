@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat, readlinkat};
 use sha2::{Digest, Sha256};
 
+use crate::model::layout::DATA;
 use crate::model::selection::Glob;
+use crate::published;
 
 const READ: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
@@ -38,8 +40,7 @@ pub struct Seen {
 /// Where to look, and for what.
 #[derive(Clone, Debug)]
 pub struct Content {
-    /// `live` of the volume.
-    live: PathBuf,
+    volume: PathBuf,
     only: Vec<Glob>,
 }
 
@@ -48,12 +49,12 @@ pub struct Content {
 impl Content {
     /// Files whose path matches one of `only` count, or all where there is none.
     pub fn new(volume: &Path, only: Vec<Glob>) -> Self {
-        Self { live: volume.join("live"), only }
+        Self { volume: volume.to_owned(), only }
     }
 
     /// Whether a complete generation is there.
     pub fn is_filled(&self) -> bool {
-        self.live.join("..data/..manifest.json").is_file()
+        published::is_filled(&self.volume)
     }
 
     /// Whether all files count.
@@ -61,15 +62,14 @@ impl Content {
         self.only.is_empty()
     }
 
-    /// The directory that generations come and go in.
-    pub fn live(&self) -> &Path {
-        &self.live
+    /// The directories that generations can come and go in.
+    pub fn homes(&self) -> [PathBuf; 2] {
+        published::homes(&self.volume)
     }
 
     /// The newest generation's name.
     pub fn generation(&self) -> io::Result<String> {
-        let target = readlinkat(CWD, self.live.join("..data"), Vec::new())?;
-        target.into_string().map_err(|_| io::ErrorKind::InvalidData.into())
+        generation_in(&published::home(&self.volume))
     }
 
     /// Reads all that counts through one opened directory, so that it is never of two generations. One
@@ -90,8 +90,9 @@ impl Content {
     }
 
     fn try_look(&self) -> io::Result<Seen> {
-        let generation = self.generation()?;
-        let path = self.live.join(&generation);
+        let home = published::home(&self.volume);
+        let generation = generation_in(&home)?;
+        let path = home.join(&generation);
         let directory = openat(CWD, path, READ | OFlags::DIRECTORY, Mode::empty())?;
         let mut digest = Sha256::new();
         self.add_directory(directory, "", &mut digest, 0)?;
@@ -157,6 +158,11 @@ fn digest_of(file: OwnedFd) -> io::Result<[u8; 32]> {
             read => digest.update(&buffer[..read]),
         }
     }
+}
+
+fn generation_in(home: &Path) -> io::Result<String> {
+    let target = readlinkat(CWD, home.join(DATA), Vec::new())?;
+    target.into_string().map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
+use rustix::io::Errno;
 
 use crate::sys::SignalQueue;
 
@@ -46,15 +47,23 @@ impl Events {
         Ok(Self { received, sender, queued: Arc::default() })
     }
 
-    /// Tells of changes of `live/..data`, too. It is asked for renames alone: applications open
-    /// directories there, and none of that is to wake us.
+    /// Tells of changes of `..data` in these directories, too. They are asked for renames alone:
+    /// applications open directories there, and none of that is to wake us.
     ///
     /// # Errors
     ///
     /// inotify is not there, or at its limits.
-    pub fn watch(&self, live: &Path) -> io::Result<()> {
+    pub fn watch(&self, homes: &[PathBuf]) -> io::Result<()> {
         let inotify = inotify::init(CreateFlags::CLOEXEC)?;
-        inotify::add_watch(&inotify, live, WatchFlags::MOVED_TO | WatchFlags::ONLYDIR)?;
+        let flags = WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
+        let watched = homes.iter().map(|home| inotify::add_watch(&inotify, home, flags));
+        // The application's container may have been given `live/` alone.
+        let missing = |watched: &Result<_, Errno>| matches!(watched, Err(Errno::NOENT));
+        let watched: Vec<_> = watched.collect();
+        if watched.iter().all(missing) {
+            return Err(Errno::NOENT.into());
+        }
+        watched.into_iter().filter(|w| !missing(w)).collect::<Result<Vec<_>, _>>()?;
         let (to, queued) = (self.sender.clone(), self.queued.clone());
         let take = move || {
             let mut buffer = [MaybeUninit::uninit(); 4096];

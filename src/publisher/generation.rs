@@ -10,11 +10,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{self, AtFlags, FileType, Mode};
 
 use super::manifest::Manifest;
+use super::plain;
+use super::takeover;
 use super::tree::Tree;
 use super::volume::{
     self, DATA, DATA_TMP, Error, LINK_TMP, MANIFEST, Result, Step, Volume, is_generation, remove,
     remove_tree, unlink, write_new,
 };
+use crate::model::layout::Layout;
 use crate::model::plan::{File, Plan};
 
 /// Room kept free beyond what a generation takes: its manifest, our own files, the next links.
@@ -52,11 +55,11 @@ pub fn build(
     manifest: &Manifest,
     previous: Option<&Generation>,
 ) -> Result<OwnedFd> {
-    fs::mkdirat(&volume.live, name, Mode::from_raw_mode(0o700)).step("make a generation")?;
+    fs::mkdirat(volume.home(), name, Mode::from_raw_mode(0o700)).step("make a generation")?;
     let built = fill(volume, name, plan, manifest, previous);
     if built.is_err() {
         // Half a generation is of no use and takes the room that the next try needs.
-        remove_tree(volume.live.as_fd(), name)?;
+        remove_tree(volume.home(), name)?;
     }
     built
 }
@@ -64,25 +67,32 @@ pub fn build(
 /// Points `..data` at the generation `name`: the moment at which everybody sees it.
 pub fn swap(volume: &Volume, name: &str) -> Result<()> {
     // Names with two dots are ours, whatever somebody has made of them.
-    remove(volume.live.as_fd(), DATA_TMP)?;
-    fs::symlinkat(name, &volume.live, DATA_TMP).step("symlink ..data_tmp")?;
-    volume::replace(volume.live.as_fd(), DATA_TMP, DATA).step("rename to ..data")
+    remove(volume.home(), DATA_TMP)?;
+    fs::symlinkat(name, volume.home(), DATA_TMP).step("symlink ..data_tmp")?;
+    volume::replace(volume.home(), DATA_TMP, DATA).step("rename to ..data")
 }
 
 /// Makes the visible names agree with the generation: new ones after the swap, so that no name ever
-/// dangles, then the old ones away. Only links into `..data/` are ours to remove.
+/// dangles, then the old ones away. Only links into `..data/` are ours to remove; after the plain layout,
+/// in which nothing else was there, all is.
 pub fn link_names(volume: &Volume, names: &[&str]) -> Result<()> {
+    let was_plain = volume.has_own(plain::MARK);
     let mut first_error = Ok(());
     for name in names {
         // One name that is blocked by a stranger's directory does not stop the others.
-        first_error = first_error.and(volume.set_link(name, &format!("{DATA}/{name}")));
+        first_error = first_error.and(volume.set_link(name, &format!("{DATA}/{name}"), was_plain));
     }
     for (name, kind) in volume::entries(volume.live.as_fd())? {
-        if kind == FileType::Symlink && names.binary_search(&name.as_str()).is_err() {
+        if names.binary_search(&name.as_str()).is_ok() {
+            continue;
+        }
+        if was_plain && !name.starts_with("..") {
+            first_error = first_error.and(remove(volume.live.as_fd(), &name));
+        } else if kind == FileType::Symlink {
             first_error = first_error.and(unlink_ours(volume, &name));
         }
     }
-    first_error
+    if was_plain && first_error.is_ok() { takeover::leave_plain(volume) } else { first_error }
 }
 
 /// Removes a name that leads into `..data/`.
@@ -94,16 +104,16 @@ fn unlink_ours(volume: &Volume, name: &str) -> Result<()> {
 }
 
 /// The mode of a generation that is whole. While it is made it has another.
-const WHOLE: u32 = 0o755;
+pub(super) const WHOLE: u32 = 0o755;
 
 /// The whole generations beside the one that `..data` points to, oldest first. An earlier process
 /// published them, and somebody may still be reading there.
 pub fn earlier(volume: &Volume) -> Result<Vec<String>> {
     let current = volume.current()?;
     let mut found = Vec::new();
-    for (name, kind) in volume::entries(volume.live.as_fd())? {
+    for (name, kind) in volume::entries(volume.home())? {
         if kind == FileType::Directory && is_generation(&name) && current.as_ref() != Some(&name) {
-            let stat = fs::statat(&volume.live, &name, AtFlags::SYMLINK_NOFOLLOW);
+            let stat = fs::statat(volume.home(), &name, AtFlags::SYMLINK_NOFOLLOW);
             let stat = stat.step("stat a generation")?;
             if stat.st_mode & 0o7777 == WHOLE {
                 found.push((stat.st_mtime, stat.st_mtime_nsec, name));
@@ -128,14 +138,15 @@ pub fn top_names(generation: &Generation) -> Result<Vec<String>> {
 pub fn sweep(volume: &Volume, kept: &[String]) -> Result<()> {
     let current = volume.current()?;
     let mut outcome = Ok(());
-    for (name, _) in volume::entries(volume.live.as_fd())? {
+    for (name, _) in volume::entries(volume.home())? {
         let stays = kept.contains(&name) || current.as_deref() == Some(&*name);
         if is_generation(&name) && !stays {
-            outcome = outcome.and(remove_tree(volume.live.as_fd(), &name));
+            outcome = outcome.and(remove_tree(volume.home(), &name));
         }
     }
-    let removed = |name| remove(volume.live.as_fd(), name);
-    outcome.and(removed(DATA_TMP)).and(removed(LINK_TMP))
+    let removed = |name| remove(volume.home(), name);
+    let outcome = outcome.and(removed(DATA_TMP)).and(removed(LINK_TMP));
+    outcome.and(remove(volume.own.as_fd(), plain::TMP))
 }
 
 /// Refuses a generation that would not fit, before anything is written: a volume filled to its brim
@@ -144,12 +155,16 @@ pub fn check_room(volume: &Volume, plan: &Plan, previous: Option<&Generation>) -
     let (bytes, inodes) = volume.room()?;
     let is_new = |file: &&File| !is_unchanged(previous, file);
     let pages: u64 = plan.files.iter().filter(is_new).map(|f| pages(f.value().len())).sum();
+    let shown = match volume.layout {
+        Layout::Links => plan.top_names().len() as u64,
+        Layout::Plain => plan.inodes() - known_names(previous, plan),
+    };
     let needed = pages + plan.directories.len() as u64 * 4096 + RESERVE;
     if let Some(free) = bytes.filter(|free| *free < needed) {
         return Err(Error::Full { unit: "bytes", needed, free });
     }
     // On a tmpfs a hard link takes an inode of the budget too (shmem_link reserves one).
-    let needed = plan.inodes() + plan.top_names().len() as u64 + 8;
+    let needed = plan.inodes() + shown + 8;
     match inodes.filter(|free| *free < needed) {
         Some(free) => Err(Error::Full { unit: "inodes", needed, free }),
         None => Ok(()),
@@ -181,6 +196,14 @@ pub fn changes(previous: Option<&Plan>, plan: &Plan) -> Changes {
     changes
 }
 
+/// How many of the plan's files and directories are in `live/` already.
+fn known_names(previous: Option<&Generation>, plan: &Plan) -> u64 {
+    let Some(old) = previous.and_then(|p| p.plan.as_ref()) else { return 0 };
+    let files = plan.files.iter().filter(|f| old.get(f.path()).is_some()).count();
+    let directories = plan.directories.iter().filter(|d| old.directories.binary_search(d).is_ok());
+    (files + directories.count()) as u64
+}
+
 fn pages(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(4096) * 4096
 }
@@ -197,7 +220,7 @@ fn fill(
     manifest: &Manifest,
     previous: Option<&Generation>,
 ) -> Result<OwnedFd> {
-    let root = volume::open_directory(&volume.live, name).step("open a generation")?;
+    let root = volume::open_directory(volume.home(), name).step("open a generation")?;
     make_directories(&root, plan)?;
     let mut new = Tree::new(root.as_fd());
     let mut old = previous.map(|p| Tree::new(p.fd.as_fd()));

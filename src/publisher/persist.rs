@@ -43,7 +43,7 @@ struct Kept {
 pub struct StatusFile {
     /// Version of this format; 1.
     pub schema: u32,
-    /// The generation's directory name below `live/`.
+    /// The generation's directory name; below `live/`, or `.seedcar/` in the plain layout.
     pub generation: Option<String>,
     /// `consul` or `backup`: the least trustworthy origin of the sources; `none` before the first
     /// generation.

@@ -14,15 +14,22 @@ use crate::model::output::{Form, Format, MODE, Shape, Single, Types};
 use crate::model::reading::Marks;
 use crate::model::snapshot::Entry;
 
+mod plain_layout;
+
 /// A volume with a publisher of one source under `p/`.
 struct Rig {
     dir: TempDir,
     board: Arc<Board>,
+    layout: Layout,
 }
 
 impl Rig {
     fn new() -> Self {
-        Self { dir: TempDir::new().unwrap(), board: Arc::new(Board::new(1)) }
+        Self::of(Layout::Links)
+    }
+
+    fn of(layout: Layout) -> Self {
+        Self { dir: TempDir::new().unwrap(), board: Arc::new(Board::new(1)), layout }
     }
 
     fn setup(&self) -> Setup {
@@ -31,7 +38,17 @@ impl Rig {
         let outputs = vec![Output::tree(vec![0])];
         let (path, pokes) = (self.dir.path().to_owned(), Vec::new());
         let (atomic, validate) = (Vec::new(), None);
-        Setup { path, sources, atomic, outputs, control: false, tells: false, validate, pokes }
+        Setup {
+            path,
+            layout: self.layout,
+            sources,
+            atomic,
+            outputs,
+            control: false,
+            tells: false,
+            validate,
+            pokes,
+        }
     }
 
     fn open(&self) -> Publisher {

@@ -37,7 +37,7 @@ impl<'a> Tree<'a> {
         let common = common.count();
         self.open.truncate(common);
         for name in &names[common..] {
-            let fd = open_directory(self.here(), name)?;
+            let fd = open_directory(self.here(), *name)?;
             self.open.push(((*name).into(), fd));
         }
         Ok(())

@@ -21,16 +21,14 @@ impl Publisher {
             );
             return;
         };
-        // Whoever published it may have died between the swap and the names.
-        match generation::top_names(&current.generation) {
-            Ok(names) => self.link_names(&names.iter().map(String::as_str).collect::<Vec<_>>()),
-            Err(error) => self.blocked = Some(self.name_failed(&error, None)),
-        }
         self.current = Some(current);
+        // Whoever published it may have died between the swap and the names.
+        self.show_current();
+        tracing::info!(event = "adopted", generation = name, "adopted what is published");
     }
 
     fn try_adopt(&mut self, name: &str) -> Option<Current> {
-        let fd = volume::open_directory(&self.volume.live, name).ok()?;
+        let fd = volume::open_directory(self.volume.home(), name).ok()?;
         let file = volume::open_file(&fd, volume::MANIFEST).ok()?;
         let manifest = Manifest::parse(&volume::read_whole(&file, 1 << 20).ok()?)?;
         let ours = self.setup.sources.iter().map(|(n, p)| (n.as_str(), p.as_str()));
@@ -51,11 +49,6 @@ impl Publisher {
             );
         }
         let generation = Generation { name: name.to_owned(), fd, plan: None };
-        tracing::info!(
-            event = "adopted",
-            generation = generation.name,
-            "adopted what is published"
-        );
         Some(Current { generation, tree: manifest.tree })
     }
 
@@ -70,9 +63,10 @@ impl Publisher {
         if damage.is_some() || !points_here {
             return self.repair();
         }
-        // Links that somebody removed are set right in passing.
-        if let Some(plan) = current.generation.plan.clone() {
-            self.link_names(&plan.top_names());
+        // Links that somebody removed are set right in passing; of files it is said.
+        if self.show_current() > 0 {
+            self.metrics.count(Id::Repairs, &[]);
+            tracing::warn!(event = "repaired", "the files in live/ had been changed; put back");
         }
     }
 
@@ -81,10 +75,7 @@ impl Publisher {
         if self.blocked.is_none() || now < self.named + NAMES_AGAIN {
             return;
         }
-        let Some(current) = &self.current else { return };
-        if let Ok(names) = generation::top_names(&current.generation) {
-            self.link_names(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        }
+        self.show_current();
     }
 
     /// Publishes the same content again.
@@ -118,7 +109,7 @@ impl Publisher {
             if self.retired.len() < KEEP_COUNT && now.since(*since) < KEEP {
                 return;
             }
-            if let Err(error) = volume::remove_tree(self.volume.live.as_fd(), name) {
+            if let Err(error) = volume::remove_tree(self.volume.home(), name) {
                 tracing::warn!(event = "collect_failed", error_kind = error.kind(), %error, "an old generation stays for now");
                 self.littered = true;
             }

@@ -56,7 +56,7 @@ impl Publisher {
     ) -> Result<(), Error> {
         let outside = self.setup.validate.as_ref().and_then(|v| v.outside.as_ref());
         let Some(outside) = outside else { return Ok(()) };
-        let directory = self.setup.path.join("live").join(name);
+        let directory = self.setup.path.join(self.volume.layout.home()).join(name);
         let body = json!({"generation": name, "directory": directory, "sources": manifest.sources});
         let may_give_way = !self.gave_way;
         let gives_up = |taken| {

@@ -7,22 +7,21 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 use crate::model::format::TooLarge;
 use crate::model::key::DEEPEST;
+use crate::model::layout::Layout;
+pub use crate::model::layout::{DATA, MANIFEST};
 
 /// Our own directory of the volume.
 const OWN: &str = ".seedcar";
-/// The link that applications read through.
-pub const DATA: &str = "..data";
 /// Its next version, before the rename.
 pub const DATA_TMP: &str = "..data_tmp";
 /// A name's link, before the rename.
 pub const LINK_TMP: &str = "..link_tmp";
-/// The description inside each generation.
-pub const MANIFEST: &str = "..manifest.json";
 
 /// What is being removed and was too deep to be removed in place. It looks like a generation, so that
 /// what a killed process leaves of it is swept.
@@ -45,6 +44,8 @@ pub struct Volume {
     /// `.seedcar/`: ours.
     pub own: OwnedFd,
     _lock: OwnedFd,
+    /// How `live/` shows what is published.
+    pub layout: Layout,
     /// The volume is a tmpfs: configuration stays in memory, and pages are what is counted.
     pub is_tmpfs: bool,
 }
@@ -70,6 +71,12 @@ pub enum Error {
          may write to the volume before them"
     )]
     OtherUser(PathBuf, u32, u32),
+    /// The plain layout is asked for, and `live/` has files of somebody else.
+    #[error(
+        "{0}/live has {1} files or directories that are not seedcar's; with layout plain what is no key is removed \
+         there: move them away, or use layout links"
+    )]
+    Occupied(PathBuf, usize),
     /// No room, in bytes or inodes.
     #[error("no room on the volume: {needed} {unit} needed, {free} free; raise its sizeLimit")]
     Full {
@@ -128,7 +135,7 @@ impl Error {
         match self {
             Self::Missing(..) => "missing",
             Self::Locked(_) => "locked",
-            Self::Foreign(..) | Self::OtherUser(..) => "foreign",
+            Self::Foreign(..) | Self::OtherUser(..) | Self::Occupied(..) => "foreign",
             Self::Full { .. } | Self::TooLarge(..) => "full",
             Self::Blocked => "blocked",
             Self::Invalid { .. } | Self::GivenUp => "invalid",
@@ -145,7 +152,7 @@ impl Error {
 impl Volume {
     /// Opens the volume, makes its two directories where they are missing, and locks it against a
     /// second writer (flock(2): gone with the process, however it dies).
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path, layout: Layout) -> Result<Self> {
         let root = fs::openat(CWD, path, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty())
             .map_err(|errno| Error::Missing(path.to_owned(), errno))?;
         let own = make_directory(&root, OWN, path)?;
@@ -157,7 +164,20 @@ impl Volume {
         let live = make_directory(&root, "live", path)?;
         // TMPFS_MAGIC, linux/magic.h.
         let is_tmpfs = fs::fstatfs(&root).step("statfs")?.f_type == 0x0102_1994;
-        Ok(Self { live, own, _lock: lock, is_tmpfs })
+        Ok(Self { live, own, _lock: lock, layout, is_tmpfs })
+    }
+
+    /// Where generations lie, and `..data` beside them.
+    pub fn home(&self) -> BorrowedFd<'_> {
+        self.home_of(self.layout)
+    }
+
+    /// Where they lie in this layout.
+    pub fn home_of(&self, layout: Layout) -> BorrowedFd<'_> {
+        match layout {
+            Layout::Links => self.live.as_fd(),
+            Layout::Plain => self.own.as_fd(),
+        }
     }
 
     /// Free bytes and inodes; `None` where the file system has no limit.
@@ -170,7 +190,12 @@ impl Volume {
     /// The generation that `..data` points to; `None` where there is none. That it cannot be read is
     /// an error: what would be swept for it is what applications read.
     pub fn current(&self) -> Result<Option<String>> {
-        Ok(read_link(&self.live, DATA)?.filter(|name| is_generation(name)))
+        self.current_of(self.layout)
+    }
+
+    /// The one that it points to in this layout's place.
+    pub fn current_of(&self, layout: Layout) -> Result<Option<String>> {
+        Ok(read_link(self.home_of(layout), DATA)?.filter(|name| is_generation(name)))
     }
 
     /// Replaces a file of `.seedcar/` in one rename.
@@ -192,14 +217,18 @@ impl Volume {
         read_whole(&file, 1 << 20).ok()
     }
 
-    /// Points `link` in `live/` at `target`, by one rename, whatever the name was before (a directory
-    /// aside: that is not ours to remove).
-    pub fn set_link(&self, link: &str, target: &str) -> Result<()> {
+    /// Points `link` in `live/` at `target`, by one rename, whatever the name was before: a directory, too,
+    /// where those are `ours` to remove.
+    pub fn set_link(&self, link: &str, target: &str, ours: bool) -> Result<()> {
         if read_link(&self.live, link)?.as_deref() == Some(target) {
             return Ok(());
         }
         remove(self.live.as_fd(), LINK_TMP)?;
         fs::symlinkat(target, &self.live, LINK_TMP).step("symlink a key's name")?;
+        let live = self.live.as_fd();
+        if ours {
+            return put(live, LINK_TMP, live, link).step("rename to a key's name");
+        }
         let renamed = fs::renameat(&self.live, LINK_TMP, &self.live, link);
         if renamed.is_err() {
             remove(self.live.as_fd(), LINK_TMP)?;
@@ -276,7 +305,7 @@ pub fn is_generation(name: &str) -> bool {
 }
 
 /// Opens a directory by its last name, following nothing.
-pub fn open_directory(at: impl AsFd, name: &str) -> rustix::io::Result<OwnedFd> {
+pub fn open_directory(at: impl AsFd, name: impl Arg) -> rustix::io::Result<OwnedFd> {
     fs::openat(at, name, DIRECTORY, Mode::empty())
 }
 
@@ -328,7 +357,7 @@ pub fn unlink(at: impl AsFd, name: &str) -> Result<()> {
 }
 
 /// Removes a name of ours, whatever somebody has made of it; it is fine if it is not there.
-pub fn remove(at: BorrowedFd<'_>, name: &str) -> Result<()> {
+pub fn remove(at: BorrowedFd<'_>, name: impl Arg + Copy) -> Result<()> {
     match fs::unlinkat(at, name, AtFlags::empty()) {
         Err(Errno::NOENT) => Ok(()),
         Err(Errno::ISDIR) => remove_tree(at, name),
@@ -347,10 +376,38 @@ pub fn replace(at: BorrowedFd<'_>, from: &str, to: &str) -> rustix::io::Result<(
     }
 }
 
+/// Renames to a name that is ours whatever it was before, so that nobody ever finds it missing, and
+/// removes what it was.
+pub fn put(
+    from: BorrowedFd<'_>,
+    temporary: &str,
+    to: BorrowedFd<'_>,
+    name: impl Arg + Copy,
+) -> rustix::io::Result<()> {
+    match fs::renameat(from, temporary, to, name) {
+        Err(Errno::ISDIR | Errno::NOTDIR | Errno::EXIST | Errno::NOTEMPTY) => {}
+        other => return other,
+    }
+    // A directory and what is none change places.
+    let removed = match fs::renameat_with(from, temporary, to, name, RenameFlags::EXCHANGE) {
+        // This file system does not know how: then there is a moment without.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            let removed = remove(to, name);
+            fs::renameat(from, temporary, to, name)?;
+            removed
+        }
+        other => {
+            other?;
+            remove(from, temporary)
+        }
+    };
+    removed.map_err(|_| Errno::NOTEMPTY)
+}
+
 /// Removes a directory and all below it, following nothing. What is not there is gone.
-pub fn remove_tree(at: BorrowedFd<'_>, name: &str) -> Result<()> {
+pub fn remove_tree(at: BorrowedFd<'_>, name: impl Arg) -> Result<()> {
     // What is deeper than any tree of ours is brought up first: each level takes a descriptor.
-    let mut waiting = vec![CString::new(name).map_err(|_| Error::Io("remove", Errno::INVAL))?];
+    let mut waiting = vec![name.into_c_str().step("remove")?.into_owned()];
     while let Some(next) = waiting.pop() {
         remove_below(at, at, &next, 0, &mut waiting)?;
     }
@@ -400,6 +457,11 @@ pub fn entries(fd: BorrowedFd<'_>) -> Result<Vec<(String, FileType)>> {
 
 /// All names in a directory with their kinds, `.` and `..` aside.
 pub fn all_entries(fd: BorrowedFd<'_>) -> Result<Vec<(CString, FileType)>> {
+    Ok(numbered_entries(fd)?.into_iter().map(|(name, kind, _)| (name, kind)).collect())
+}
+
+/// The same with the number of each one's inode, as the directory tells it.
+pub fn numbered_entries(fd: BorrowedFd<'_>) -> Result<Vec<(CString, FileType, u64)>> {
     let mut found = Vec::new();
     for entry in Dir::read_from(fd).step("list a directory")? {
         let entry = entry.step("list a directory")?;
@@ -414,7 +476,7 @@ pub fn all_entries(fd: BorrowedFd<'_>) -> Result<Vec<(CString, FileType)>> {
             }
             known => known,
         };
-        found.push((name.to_owned(), kind));
+        found.push((name.to_owned(), kind, entry.ino()));
     }
     Ok(found)
 }

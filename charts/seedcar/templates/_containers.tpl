@@ -181,6 +181,7 @@ terminationMessagePolicy: FallbackToLogsOnError
 {{- if eq $values.backup.type "secrets" -}}
 {{- $settings = append $settings (list "SEEDCAR_BACKUP_SECRETS" (include "seedcar.secrets" . | fromYamlArray | join ",")) -}}
 {{- end -}}
+{{- $settings = append $settings (list "SEEDCAR_LAYOUT" (ternary "plain" "" (eq $values.volume.layout "plain"))) -}}
 {{- $settings = append $settings (list "SEEDCAR_EXEC_DIR" (ternary "/seedcar-exec" "" $values.exec.enabled)) -}}
 {{- $settings = append $settings (list "SEEDCAR_EVENTS" (ternary "true" "" $values.events.enabled)) -}}
 {{- if ne (int64 $values.http.port) 4292 -}}

@@ -8,6 +8,7 @@ use super::application::{Application, TALKER, Volume, exec_dir, is_alive};
 use crate::consul::{Consul, Kind};
 use crate::rig::{Pod, SOON};
 use crate::stories::measured;
+use crate::stories::scene::watching;
 use crate::wait::eventually;
 
 #[test]
@@ -34,6 +35,23 @@ fn a_change_in_consul_reaches_the_application_and_shows_in_status_and_metrics() 
     assert_eq!(sidecar.metric(metric), Some(1.0));
     assert_eq!(sidecar.metric("seedcar_exec_pending{application=\"app\"}"), Some(0.0));
     assert_eq!(app.times("SIGHUP 2"), 1);
+}
+
+#[test]
+fn in_the_plain_layout_it_is_told_when_the_files_are_there() {
+    let consul = Consul::start(Kind::Real);
+    consul.put("app/a", "1");
+    let dir = exec_dir();
+    let pod = Pod::new(consul.addr(), "app").arg(&["--layout", "plain"]);
+    let app = Application::start(pod.volume(), dir.path(), &["--on-change", "HUP"], TALKER);
+    pod.init();
+    assert_eq!(app.started(1).1, "1");
+    let _sidecar = watching(&pod, &[]);
+    for value in 2..6 {
+        consul.put("app/a", value.to_string());
+        app.says(&format!("SIGHUP {value}"));
+    }
+    assert_eq!(app.said().len(), 5, "{:?}", app.said());
 }
 
 /// It does not handle HUP for long, is stopped, then ignores all that asks it to end.

@@ -3,7 +3,7 @@
 use super::{Id, Setting, Unit};
 
 /// Every setting, in the order of [`Id`].
-pub static TABLE: [Setting; 50] = [
+pub static TABLE: [Setting; 51] = [
     row(
         Id::Config,
         "config",
@@ -13,6 +13,15 @@ pub static TABLE: [Setting; 50] = [
     row(Id::Volume, "volume", Unit::Dir, "memory-backed volume to keep filled")
         .file("volume")
         .or("/seedcar"),
+    row(
+        Id::Layout,
+        "layout",
+        Unit::Word("LAYOUT", "links, plain"),
+        "what live/ holds: links to one change, or plain files, each by itself",
+    )
+    .file("layout")
+    .or("links")
+    .advanced(),
     row(Id::Backup, "backup", Unit::Dir, "directory that keeps backups for the day Consul is down")
         .file("backup.dir")
         .or("/backup"),

@@ -152,7 +152,7 @@ fn a_file_of_the_wrong_shape_says_where() {
         (
             "1: 2",
             Unknown,
-            "1: is not a key of this file (seedcar.yaml: 1, line 2); here may be backup, consul, control, events, exec, guards, heartbeat, hook, http, log, outputs, seed, sources, validate, volume, watch",
+            "1: is not a key of this file (seedcar.yaml: 1, line 2); here may be backup, consul, control, events, exec, guards, heartbeat, hook, http, layout, log, outputs, seed, sources, validate, volume, watch",
         ),
         (
             "outputs: [{tree: {}}, {tree: {}}]",
