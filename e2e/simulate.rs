@@ -73,6 +73,12 @@ pub const PROOFS: &[Proof] = &[
         mutants: &["freeze-of-before-forgotten", "freeze-looked-at-once-an-hour"],
     },
     Proof {
+        promise: "P15",
+        test: "simulate::seeds",
+        shows: "a service is told of nothing that nobody saw, and at last of what readers see, whatever crashes and fails",
+        mutants: &["told-is-told-of-all"],
+    },
+    Proof {
         promise: "P13",
         test: "simulate::stampede",
         shows: "1,000 pods on one Consul that comes back: retries and full reads are spread",
@@ -99,7 +105,7 @@ fn play(seed: u64) -> Ended {
     let mut dice = fastrand::Rng::with_seed(seed);
     let ballast = if dice.bool() { 70_000 } else { 0 };
     let mut world = World::new(seed, 1, dice.u64(0..35), ballast);
-    world.pods[0].follows = dice.bool();
+    (world.pods[0].follows, world.pods[0].tells) = (dice.bool(), true);
     let begun = world.env.now;
     let span = Duration::from_secs(dice.u64(300..2_700));
     let quiet = begun + span;
@@ -145,7 +151,9 @@ fn settle(world: &mut World, patient: bool) {
     let pod = &world.pods[0];
     let shown = pod.shows().map(|(digest, _)| digest);
     let newest = pod.newest_backup().map(|b| b.snapshot.digest());
-    world.env.oracle.check(shown == newest, || format!("shown {shown:?}, backed up {newest:?}"));
+    let oracle = &mut world.env.oracle;
+    oracle.check(shown == newest, || format!("shown {shown:?}, backed up {newest:?}"));
+    oracle.all_is_told(0, pod.generation());
 }
 
 /// What is held is what the token saw before its rights changed. No index moves for that, and nothing

@@ -28,6 +28,9 @@ struct Killed {
     number: Cell<u32>,
 }
 
+/// What is done with a sidecar that may be killed at a point: what its thread called, and whether it was.
+type Act<'a> = &'a dyn Fn(&Killed, Option<&Point>) -> (Vec<Call>, bool);
+
 #[test]
 fn as_it_logs_in() {
     each_call("d1", &|killed, point| {
@@ -56,7 +59,7 @@ fn as_it_logs_out() {
 }
 
 /// Kills at calls of a recorded run of `act`, and looks each time.
-fn each_call(name: &'static str, act: &dyn Fn(&Killed, Option<&Point>) -> (Vec<Call>, bool)) {
+fn each_call(name: &'static str, act: Act<'_>) {
     let mut tally = Tally::of(GROUP);
     let killed = Killed::new(name);
     let (calls, _) = act(&killed, None);

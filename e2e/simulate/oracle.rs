@@ -31,6 +31,9 @@ pub struct Oracle {
     /// By pod, what Consul has told it of the fleet's key, and what it has had the time to keep.
     told: HashMap<usize, bool>,
     kept: HashMap<usize, bool>,
+    /// By pod, the generations that readers saw, and the one that the service was told of last.
+    visible: HashMap<usize, HashSet<String>>,
+    heard: HashMap<usize, String>,
     requests: HashMap<usize, VecDeque<Moment>>,
     /// The most requests of one pod in a window.
     pub busiest: usize,
@@ -92,6 +95,26 @@ impl Oracle {
     pub fn kept(&mut self, pod: usize, said: bool) {
         self.check(self.told.get(&pod) == Some(&said), || format!("pod {pod}: who said {said}?"));
         self.kept.insert(pod, said);
+    }
+
+    /// Readers of a pod see this generation.
+    pub fn visible(&mut self, pod: usize, generation: &str) {
+        self.visible.entry(pod).or_default().insert(generation.to_owned());
+    }
+
+    /// The service of a pod is told of this generation.
+    pub fn heard(&mut self, pod: usize, generation: &str) {
+        let known = self.visible.get(&pod).is_some_and(|known| known.contains(generation));
+        self.check(known, || format!("pod {pod}: told of {generation}, which nobody saw"));
+        self.heard.insert(pod, generation.to_owned());
+    }
+
+    /// Nothing has happened for a while: the service knows of what readers see.
+    pub fn all_is_told(&mut self, pod: usize, generation: Option<&str>) {
+        let heard = self.heard.get(&pod).cloned();
+        self.check(heard.as_deref() == generation, || {
+            format!("pod {pod}: readers see {generation:?}, the service knows of {heard:?}")
+        });
     }
 
     /// A pod's volume is gone, and what was kept there.

@@ -7,6 +7,7 @@ mod beat;
 mod keep;
 mod seed;
 mod show;
+mod tell;
 mod watch;
 mod word;
 
@@ -68,6 +69,10 @@ pub enum Wake {
     Accept,
     /// Whoever gave no answer about a content is asked again.
     AskAgain,
+    /// The service that is told of changes has the request.
+    Hears,
+    /// And its answer is here, or it may be told again.
+    Told,
     /// Whoever follows the fleet's key asks again.
     Listen,
     /// Consul's share of the seed's deadline is over.
@@ -100,6 +105,8 @@ pub struct Volumes {
     pub full: bool,
     /// Whoever validates does not answer for some contents.
     pub refuses: bool,
+    /// The service that is told of changes does not answer.
+    pub deaf: bool,
     /// Writing to it takes until then.
     pub hangs_until: Moment,
     /// Writing to the backup volume fails.
@@ -114,6 +121,8 @@ pub struct Pod {
     pub volumes: Volumes,
     /// A key may freeze it.
     pub follows: bool,
+    /// A service is told of its changes.
+    pub tells: bool,
     process: Option<Process>,
 }
 
@@ -126,6 +135,7 @@ struct Process {
     keep: keep::Keep,
     seed: Option<seed::Seed>,
     word: word::Word,
+    tell: tell::Tell,
     confirmed: Option<Confirmation>,
 }
 
@@ -142,7 +152,14 @@ struct Doubt {
 impl Pod {
     /// A pod that has never run.
     pub fn new(at: usize) -> Self {
-        Self { at, life: 0, volumes: Volumes::default(), follows: false, process: None }
+        Self {
+            at,
+            life: 0,
+            volumes: Volumes::default(),
+            follows: false,
+            tells: false,
+            process: None,
+        }
     }
 
     /// Starts a process: it adopts what is published or seeds.
@@ -166,11 +183,13 @@ impl Pod {
             keep: keep::Keep::default(),
             seed: None,
             word: word::Word::default(),
+            tell: tell::Tell::default(),
             confirmed,
             source,
         });
         self.word_begin(env);
         if adopted {
+            self.note_untold();
             self.begin(env);
         } else {
             self.seed_begin(env);
@@ -193,6 +212,11 @@ impl Pod {
     /// Whether a process runs.
     pub fn is_running(&self) -> bool {
         self.process.is_some()
+    }
+
+    /// The generation that they read.
+    pub fn generation(&self) -> Option<&str> {
+        self.volumes.published.as_ref().map(|(manifest, _)| &*manifest.generation)
     }
 
     /// What applications read: its digest, and how many keys.
@@ -242,6 +266,8 @@ impl Pod {
             Wake::Keep => self.process().keep.woken(env.now),
             Wake::Accept => self.accept(env),
             Wake::AskAgain => self.ask_refused_again(env),
+            Wake::Hears => self.service_hears(env),
+            Wake::Told => self.has_told(),
             Wake::Listen => self.word_go(env),
             Wake::ShareIsOver => self.share_is_over(env),
         }
@@ -255,6 +281,7 @@ impl Pod {
             self.publish_soon(env);
         }
         self.keep(env);
+        self.tell(env);
         let now = self.confirmed();
         if now != self.process().confirmed {
             self.process().confirmed = now;

@@ -39,6 +39,8 @@ pub enum Trouble {
     Full(bool),
     /// Whoever validates does not answer for some contents, or does.
     Refuse(bool),
+    /// The service that is told of changes does not answer, or does.
+    Deaf(bool),
     /// Writing to the volume hangs for so long.
     Hang(Duration),
     /// The backup volume fails, or not.
@@ -65,7 +67,7 @@ impl Trouble {
         let long = seconds(1.0 + dice.f64() * dice.f64() * 400.0);
         // People go home over it.
         let longest = seconds(30.0 + dice.f64() * 2_000.0);
-        match dice.u8(0..31) {
+        match dice.u8(0..32) {
             0 | 1 => (Self::Net(Net::Refused), long, Some(Self::Net(Net::Up))),
             2 | 3 => (Self::Net(Net::Silent), long, Some(Self::Net(Net::Up))),
             4 => (Self::Cut, short, None),
@@ -99,6 +101,7 @@ impl Trouble {
             23 => (Self::Crash, short, Some(Self::Start)),
             25 | 26 => (Self::Refuse(true), long, Some(Self::Refuse(false))),
             28 | 29 => (Self::Freeze(true), longest, Some(Self::Freeze(false))),
+            31 => (Self::Deaf(true), long, Some(Self::Deaf(false))),
             30 => (Self::FreezeHere(true), longest, Some(Self::FreezeHere(false))),
             24 => (Self::Replace, short, Some(Self::Start)),
             _ => (Self::Accept, short, None),
@@ -158,6 +161,7 @@ impl Trouble {
             }
             Self::Full(full) => pods.iter_mut().for_each(|pod| pod.volumes.full = full),
             Self::Refuse(refuse) => pods.iter_mut().for_each(|pod| pod.volumes.refuses = refuse),
+            Self::Deaf(deaf) => pods.iter_mut().for_each(|pod| pod.volumes.deaf = deaf),
             Self::Hang(long) => {
                 let until = env.now + long;
                 pods.iter_mut().for_each(|pod| pod.volumes.hangs_until = until);
@@ -210,6 +214,7 @@ impl World {
             Trouble::Rights(Rights::All),
             Trouble::Full(false),
             Trouble::Refuse(false),
+            Trouble::Deaf(false),
             Trouble::Hang(Duration::ZERO),
             Trouble::BackupFails(false),
             Trouble::Freeze(false),

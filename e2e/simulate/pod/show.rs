@@ -131,7 +131,9 @@ impl Pod {
         let process = self.process();
         let content = process.show.writing.take().expect("being written");
         let digest = content.snapshot.digest();
-        let ask_again = process.source.board.published([(0, &content)].into_iter(), None, env.now);
+        let generation = format!("..{}", env.events);
+        let name = Some(generation.clone());
+        let ask_again = process.source.board.published([(0, &content)].into_iter(), name, env.now);
         process.show.pending.shown(0);
         process.show.pending.published(began, env.now);
         process
@@ -140,7 +142,9 @@ impl Pod {
             .update(|s| s.sources[0].accepted.retain(|a| !digest.hex().starts_with(a)));
         let before = self.volumes.published.take().map(|(_, s)| s);
         env.oracle.published(self.at, before.as_deref(), &content, env.now);
-        self.volumes.published = Some((manifest(&content), content.snapshot.clone()));
+        env.oracle.visible(self.at, &generation);
+        self.note_untold();
+        self.volumes.published = Some((manifest(&content, generation), content.snapshot.clone()));
         if first {
             self.begin(env);
         } else if ask_again {
@@ -173,7 +177,7 @@ fn is_refused(board: &Board, content: &Content) -> bool {
     seeded && !accepted && content.origin == Origin::Consul && digest.number() % 2 == 1
 }
 
-fn manifest(content: &Content) -> Manifest {
+fn manifest(content: &Content, generation: String) -> Manifest {
     let snapshot = &content.snapshot;
     let part = Part {
         name: "default".to_owned(),
@@ -189,6 +193,6 @@ fn manifest(content: &Content) -> Manifest {
         boot: BOOT.to_owned(),
     };
     let tree = Digest::from_bytes([0; 32]);
-    let (generation, published) = ("..2026".to_owned(), String::new());
+    let published = String::new();
     Manifest { schema: 1, generation, published, tree, outputs: None, sources: vec![part] }
 }
