@@ -119,6 +119,6 @@ pub const PROOFS: &[Proof] = &[
         promise: "P10",
         test: "outputs::published::a_file_that_would_be_too_large_leaves_what_is_there_and_says_so",
         shows: "a value that takes six times its size in JSON is refused before it takes memory",
-        mutants: &["outputs-of-any-size"],
+        mutants: &["outputs-of-any-size", "outputs-quotes-reckoned-as-one"],
     },
 ];

@@ -6,15 +6,16 @@ use std::collections::BTreeMap;
 use super::{Node, Scalar};
 use crate::model::output::Format;
 
+/// In lines. The shell's way out of a quote takes four.
+const OF_LINES: [u8; 256] = weights(b"\\'\"=:#! ", 4);
+/// In quotes.
+const OF_TEXTS: [u8; 256] = weights(b"\n\"\\'\t\r", 2);
+
 /// Of a line, in any of the formats of lines.
 pub(super) fn line(path: &str, value: &str) -> u64 {
-    // A character of two units is two escapes of six; the shell's way out of a quote takes four.
-    let escaped = |c: char| match c {
-        ' '..='~' if !"\\'\"=:#! ".contains(c) => 1,
-        ' '..='~' => 4,
-        c => 6 * c.len_utf16() as u64,
-    };
-    path.chars().chain(value.chars()).map(escaped).sum::<u64>() + 6
+    // A character of two units is two escapes of six.
+    let other = |c: char| 6 * c.len_utf16() as u64;
+    sum(path, &OF_LINES, other) + sum(value, &OF_LINES, other) + 6
 }
 
 /// Of a level `depth` levels down, whose own path is `path`, with all that is below it.
@@ -43,12 +44,40 @@ pub(super) fn level(
 
 /// Of a text in quotes, or in a block whose lines are indented.
 fn text(format: Format, indent: u64, text: &str) -> u64 {
-    let escaped = |c: char| match c {
-        '\n' => 2 + if format == Format::Yaml { indent } else { 0 },
-        '"' | '\\' | '\'' | '\t' | '\r' => 2,
+    let is_yaml = format == Format::Yaml;
+    let other = |c: char| match c {
         c if c.is_control() => 6,
-        c if format == Format::Yaml && !c.is_ascii() && !c.is_alphanumeric() => 10,
+        c if is_yaml && !c.is_alphanumeric() => 10,
         c => c.len_utf8() as u64,
     };
-    text.chars().map(escaped).sum::<u64>() + 8 + indent
+    let lines = if is_yaml { memchr::memchr_iter(b'\n', text.as_bytes()).count() } else { 0 };
+    sum(text, &OF_TEXTS, other) + lines as u64 * indent + 8 + indent
+}
+
+/// What each character of ASCII becomes at most: those of `special` so many bytes, an escape of six where
+/// nothing shows, and all else what it is.
+const fn weights(special: &[u8], escaped: u8) -> [u8; 256] {
+    let mut weights = [6; 256];
+    let mut visible = b' ';
+    while visible <= b'~' {
+        weights[visible as usize] = 1;
+        visible += 1;
+    }
+    let mut at = 0;
+    while at < special.len() {
+        weights[special[at] as usize] = escaped;
+        at += 1;
+    }
+    weights
+}
+
+/// By a table, since all that is published goes through here.
+fn sum(text: &str, ascii: &[u8; 256], other: impl Fn(char) -> u64) -> u64 {
+    let weight = |byte: u8| u64::from(ascii[usize::from(byte)]);
+    if text.is_ascii() {
+        return text.bytes().map(weight).sum();
+    }
+    text.chars()
+        .map(|c| u8::try_from(c).ok().filter(u8::is_ascii).map_or_else(|| other(c), weight))
+        .sum()
 }

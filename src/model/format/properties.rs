@@ -8,26 +8,38 @@ pub(super) fn line(name: &str, value: &str) -> String {
     let mut text = String::with_capacity(name.len() + value.len() + 2);
     let to = &mut text;
     // Every space of a name ends it; of a value only those at its beginning are lost.
-    name.chars().for_each(|c| escape(to, c, true));
+    append(to, name, true);
     to.push('=');
-    let mut leading = true;
-    for c in value.chars() {
-        leading &= c == ' ';
-        escape(to, c, leading);
-    }
+    let rest = value.trim_start_matches(' ');
+    append(to, &value[..value.len() - rest.len()], true);
+    append(to, rest, false);
     to.push('\n');
     text
 }
 
-fn escape(to: &mut String, c: char, space: bool) {
+/// What needs no escape is taken a piece at a time: that is nearly all of it.
+fn append(to: &mut String, mut text: &str, space: bool) {
+    let is_special = |byte: u8| match byte {
+        b' ' => space,
+        b'=' | b':' | b'#' | b'!' | b'\\' => true,
+        byte => !byte.is_ascii_graphic(),
+    };
+    while let Some(at) = text.bytes().position(is_special) {
+        to.push_str(&text[..at]);
+        let mut rest = text[at..].chars();
+        rest.next().into_iter().for_each(|c| escape(to, c));
+        text = rest.as_str();
+    }
+    to.push_str(text);
+}
+
+fn escape(to: &mut String, c: char) {
     match c {
-        ' ' if space => to.push_str("\\ "),
+        ' ' | '=' | ':' | '#' | '!' | '\\' => to.extend(['\\', c]),
         '\t' => to.push_str("\\t"),
         '\n' => to.push_str("\\n"),
         '\r' => to.push_str("\\r"),
         '\u{c}' => to.push_str("\\f"),
-        '=' | ':' | '#' | '!' | '\\' => to.extend(['\\', c]),
-        ' '..='~' => to.push(c),
         // A char of two units is two escapes.
         other => {
             for unit in other.encode_utf16(&mut [0; 2]) {
