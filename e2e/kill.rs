@@ -11,6 +11,7 @@ mod fail;
 mod freeze;
 mod gate;
 mod hook;
+mod layouts;
 pub mod points;
 mod publish;
 mod question;
@@ -50,6 +51,18 @@ pub const PROOFS: &[Proof] = &[
         test: "kill::adopt::killed_at_every_call_in_the_plain_layout",
         shows: "a restart on a littered volume with a plain tree, killed at each call",
         mutants: &[],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::layouts::killed_at_every_call_on_the_way_to_plain",
+        shows: "a start with another layout, killed at each call: no file is missing for a moment, and the next run is done with it",
+        mutants: &["plain-directory-before-its-files"],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::layouts::killed_at_every_call_on_the_way_to_links",
+        shows: "the same the other way round",
+        mutants: &["plain-left-before-all-links"],
     },
     Proof {
         promise: "P5",

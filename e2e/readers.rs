@@ -20,7 +20,7 @@ pub const PROOFS: &[Proof] = &[
     Proof {
         promise: "P1",
         test: "readers::plain::no_file_is_ever_torn_or_missing",
-        shows: "the plain layout at hundreds of publishes a second with random kills: a mix perhaps, a hole never",
+        shows: "the plain layout, published as fast as it goes with random kills: a mix perhaps, a hole never",
         mutants: &["plain-written-in-place"],
     },
     Proof {

@@ -94,7 +94,8 @@ fn kill_at(scene: &Scene, point: &Point, tally: &mut Tally) -> bool {
     !is_shifted(&calls)
 }
 
-fn is_done(sidecar: &Sidecar<'_>, tid: i32) -> bool {
+/// Whether this publisher has adopted what it found, and waits.
+pub fn is_done(sidecar: &Sidecar<'_>, tid: i32) -> bool {
     !sidecar.events("adopted").is_empty() && waits(tid)
 }
 

@@ -38,7 +38,7 @@ fn killed_at_every_call_in_the_plain_layout() {
 
 /// Reads files of a pod over and over that each content has. What was wrong with the first that was not
 /// there or not whole, and how often they were read.
-fn watched(pod: &Pod, work: impl FnOnce()) -> (Option<String>, u64) {
+pub fn watched(pod: &Pod, work: impl FnOnce()) -> (Option<String>, u64) {
     let over = AtomicBool::new(false);
     let live = pod.live();
     scope(|scope| {

@@ -89,7 +89,7 @@ impl Scene {
         let pod = Pod::configured(consul.addr(), config);
         let mut pod = pod.arg(&["--prefix", "app", "--backup-delay", "0ms", "--file", ALL]);
         if layout == Layout::Plain {
-            pod = pod.arg(&["--layout", "plain"]);
+            pod = pod.env("SEEDCAR_LAYOUT", "plain");
         }
         let scene = Self { consul, pod, layout, number: Cell::new(0) };
         scene.change();
@@ -232,6 +232,11 @@ impl Scene {
         if self.layout == Layout::Plain && self.pod.walked() != files(number) {
             found.push("another tree".to_owned());
         }
+        let is_no_link = |name: &String| {
+            let meta = fs::symlink_metadata(self.pod.live().join(name));
+            self.layout == Layout::Links && meta.is_ok_and(|meta| !meta.is_symlink())
+        };
+        found.extend(top_names(number).into_iter().filter(is_no_link));
         found.extend(
             top_names(number)
                 .into_iter()

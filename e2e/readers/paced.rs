@@ -32,7 +32,7 @@ fn no_young_generation_goes() {
     let stop = AtomicBool::new(false);
     let lasts = Duration::from_secs(share(20, 300));
     let begun = Instant::now();
-    let counts = scope(|scope| {
+    let counts: Counts = scope(|scope| {
         let readers = [(); READERS].map(|()| {
             scope.spawn(|| {
                 let mut reader = Reader::new(pod.volume());
@@ -53,11 +53,7 @@ fn no_young_generation_goes() {
             sidecar.crash();
         }
         stop.store(true, Ordering::Relaxed);
-        let each = readers.into_iter().map(|reader| reader.join().expect("a reader"));
-        each.fold(Counts::default(), |mut sum, counts| {
-            sum += counts;
-            sum
-        })
+        readers.into_iter().map(|reader| reader.join().expect("a reader")).sum()
     });
     let Counts { reads, torn, mixed, back, gone, young } = counts;
     measured(&format!("{number} changes, {reads} reads, {gone} generations read to their end"));

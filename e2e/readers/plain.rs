@@ -26,7 +26,7 @@ fn no_file_is_ever_torn_or_missing() {
     let lasts = Duration::from_secs(share(8, 300));
     let begun = Instant::now();
     let (mut kills, mut alive) = (0, true);
-    let counts = scope(|scope| {
+    let counts: Counts = scope(|scope| {
         let readers = [(); 2].map(|()| {
             scope.spawn(|| {
                 let mut reader = Reader::new(pod.volume());
@@ -44,13 +44,7 @@ fn no_file_is_ever_torn_or_missing() {
             writer = Writer::start(pod.volume(), Layout::Plain);
         }
         stop.store(true, Ordering::Relaxed);
-        readers.map(|reader| reader.join().expect("a reader")).into_iter().fold(
-            Counts::default(),
-            |mut sum, counts| {
-                sum += counts;
-                sum
-            },
-        )
+        readers.into_iter().map(|reader| reader.join().expect("a reader")).sum()
     });
     let Counts { reads, torn, mixed, gone, .. } = counts;
     measured(&format!("{kills} kills, {reads} reads, {mixed} sets mixed"));
