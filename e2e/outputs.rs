@@ -8,6 +8,7 @@ mod hostile;
 mod optional;
 mod plain;
 mod published;
+mod together;
 
 use crate::ledger::Proof;
 
@@ -84,6 +85,30 @@ pub const PROOFS: &[Proof] = &[
         test: "outputs::atomic::what_is_held_of_one_keeps_back_the_others_and_comes_with_them",
         shows: "one part of a transaction is held; nothing of it is seen until a person accepts",
         mutants: &["atomic-held-part-left-out"],
+    },
+    Proof {
+        promise: "P13",
+        test: "watch::round::tests::a_transaction_that_fails_again_and_again_is_asked_for_ever_more_seldom",
+        shows: "eight transactions that fail after reads that do not",
+        mutants: &["atomic-fails-without-a-pause"],
+    },
+    Proof {
+        promise: "P2",
+        test: "outputs::together::where_the_first_answer_is_refused_all_start_from_backups",
+        shows: "one part does not pass its validation at the first start; a person accepts one part of it",
+        mutants: &["atomic-backup-beside-news"],
+    },
+    Proof {
+        promise: "P7",
+        test: "outputs::together::news_of_one_come_once_another_is_back_as_it_was",
+        shows: "a hold that ends because the old content is back brings what waited for it",
+        mutants: &["atomic-waits-on"],
+    },
+    Proof {
+        promise: "P13",
+        test: "outputs::together::a_start_asks_for_one_transaction_and_a_failing_one_is_asked_for_ever_more_seldom",
+        shows: "transactions counted at a start, and while each of them fails",
+        mutants: &[],
     },
     Proof {
         promise: "P2",

@@ -33,6 +33,7 @@ use crate::shutdown::{Drain, Signals};
 use crate::store::{Identity, Limits};
 use crate::supervise::{Pulse, Unit, on_runtime};
 use crate::sync::Source;
+use crate::sync::atomic::Group;
 use crate::sys;
 
 pub use restore::restore;
@@ -289,7 +290,7 @@ fn source(
             max_shrink_percent: guards.max_shrink_percent,
         },
         caps: Caps { max_bytes: guards.max_bytes, max_keys: guards.max_keys },
-        others: Arc::default(),
+        group: None,
         board: board.clone(),
         inbox: inbox.clone(),
         metrics: metrics.clone(),
@@ -299,10 +300,13 @@ fn source(
 /// Tells those that are read in one transaction of each other.
 fn together(config: &Config, sources: &[Source]) -> Vec<Source> {
     let atomic = config.atomic();
+    let members = atomic.iter().map(|at| sources[*at].clone()).collect();
+    let group = Some(Arc::new(Group::new(members)));
+    // One alone is as any other.
+    let group = group.filter(|_| atomic.len() > 1);
     let of = |source: &Source| {
-        let is_one = atomic.contains(&source.at);
-        let others = atomic.iter().filter(|at| is_one && **at != source.at);
-        Source { others: others.map(|at| sources[*at].clone()).collect(), ..source.clone() }
+        let group = group.clone().filter(|_| atomic.contains(&source.at));
+        Source { group, ..source.clone() }
     };
     sources.iter().map(of).collect()
 }

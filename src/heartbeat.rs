@@ -84,9 +84,9 @@ impl Heartbeat {
     /// Reads everything. Returns what became of it, and its index.
     async fn read(&self) -> Result<(Offered, u64), Error> {
         let mut reading = self.source.read_all(&self.client).await?.reading;
-        self.source.answered(Mechanism::Heartbeat, sys::now());
         let index = reading.snapshot.index();
         let offered = self.source.offer(&self.client, &mut reading, Mechanism::Heartbeat).await?;
+        self.source.answered(Mechanism::Heartbeat, sys::now());
         Ok((offered, index))
     }
 

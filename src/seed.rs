@@ -114,11 +114,21 @@ impl Seed {
         }
     }
 
-    /// Fills the source after its answer, which the guard had accepted, did not pass its validation. That
-    /// will not get better by asking for it again.
-    pub async fn refused(&self, hold: Hold) -> Result<Filled, Unseeded> {
-        let attempt = Attempt::Held(Some(hold));
-        self.instead(&attempt).await.ok_or_else(|| self.unseeded(&attempt))
+    /// Fills a source after its answer, which the guard had accepted, did not pass its validation. That
+    /// will not get better by asking for it again. Those that belong together are filled together, or
+    /// none of them is.
+    pub async fn refused(group: &[(&Self, Hold)]) -> Result<Vec<Filled>, Unseeded> {
+        let mut backups = Vec::new();
+        for (seed, hold) in group {
+            let attempt = Attempt::Held(Some(*hold));
+            let found = seed.backup().await.ok_or_else(|| seed.unseeded(&attempt))?;
+            backups.push(seed.of_backup(Some(*hold), &found));
+        }
+        let (offers, filled): (Vec<_>, Vec<_>) = backups.into_iter().unzip();
+        if let Some((seed, _)) = group.first() {
+            seed.source.inbox.put_all(offers);
+        }
+        Ok(filled)
     }
 
     /// Asks Consul once and judges the answer.
@@ -138,10 +148,11 @@ impl Seed {
 
     /// Consul answers 404 to "there is none" and to "you may not see it"; asked, it tells them apart.
     async fn held(&self) -> Attempt {
-        let hold = self.source.board.read(|s| s.sources[self.source.at].hold);
+        let source = self.source.held_member();
+        let hold = source.board.read(|s| s.sources[source.at].hold);
         match hold {
             Some(hold) if hold.reason == Reason::Empty => {
-                let may_read = self.client.may_read(&self.source.reads.rights()).await;
+                let may_read = self.client.may_read(&source.reads.rights()).await;
                 let hidden = may_read == Some(false);
                 if hidden { Attempt::Hidden(hold) } else { Attempt::Held(Some(hold)) }
             }
@@ -251,17 +262,30 @@ impl Seed {
             Attempt::Failed(error) if is_early && !is_hopeless(error) => return None,
             Attempt::Failed(_) | Attempt::Held(_) | Attempt::Hidden(_) => {}
         }
+        let found = self.backup().await?;
+        Some(self.fall_back(attempt.hold(), &found))
+    }
+
+    /// What the backup volume holds, if there is something of this source, within the deadline.
+    async fn backup(&self) -> Option<Arc<Vec<Found>>> {
         self.backups.as_ref()?;
         let end = deadline(self.started + self.timeout);
         let found = tokio::time::timeout_at(end, self.found()).await.ok()?;
-        found[self.source.at].best.is_some().then(|| self.fall_back(attempt.hold(), &found))
+        found[self.source.at].best.is_some().then_some(found)
     }
 
     fn fall_back(&self, hold: Option<Hold>, found: &[Found]) -> Filled {
+        let ((at, offer), filled) = self.of_backup(hold, found);
+        self.source.inbox.put(at, offer);
+        filled
+    }
+
+    /// What goes to the publisher from the backup.
+    fn of_backup(&self, hold: Option<Hold>, found: &[Found]) -> ((usize, Offer), Filled) {
         let (snapshot, backup) =
             found[self.source.at].best.as_ref().expect("asked for before falling back");
         let content = Content::from_backup(snapshot.clone(), backup.confirmed, Moment::default());
-        self.source.inbox.put(self.source.at, Offer::instead_of(hold, content));
+        let offer = Offer::instead_of(hold, content);
         let age_s = sys::wall_seconds() - backup.confirmed;
         tracing::warn!(
             event = "seeded_from_backup",
@@ -272,7 +296,7 @@ impl Seed {
             age_s,
             "Consul gave no answer to use: seeded from the backup"
         );
-        Filled::Backup(backup.name.clone(), backup.confirmed)
+        ((self.source.at, offer), Filled::Backup(backup.name.clone(), backup.confirmed))
     }
 
     fn is_published(&self) -> bool {
@@ -292,7 +316,7 @@ impl Seed {
                 (format!("Consul is unreachable ({error})"), Exit::NothingToSeedFrom)
             }
             Attempt::Hidden(_) => {
-                let what = self.source.reads.policy();
+                let what = self.source.held_member().reads.policy();
                 (format!("Consul denies it (the token may not read {what})"), Exit::Denied)
             }
             Attempt::Held(Some(Hold { reason: Reason::Empty, .. })) => {

@@ -4,7 +4,7 @@
 //! slot; what is held goes there too, as a hold; what only confirms the published content goes to the
 //! board and touches no file.
 
-mod atomic;
+pub mod atomic;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ use crate::model::reads::Reads;
 use crate::model::snapshot::{Digest, Snapshot};
 use crate::publisher::Inbox;
 use crate::sys;
+
+use atomic::Group;
 
 /// How long a server that is asked for a given index may take to reach it.
 const CATCH_UP: Duration = Duration::from_secs(5);
@@ -58,8 +60,8 @@ pub struct Source {
     pub policy: Policy,
     /// How large an answer may be.
     pub caps: Caps,
-    /// The sources that are read in one transaction with this one.
-    pub others: Arc<[Source]>,
+    /// The sources that are read in one transaction with this one, if there are any.
+    pub group: Option<Arc<Group>>,
     /// Where everybody's state stands.
     pub board: Arc<Board>,
     /// Where judged answers go.
@@ -153,31 +155,17 @@ impl Source {
         reading: &mut Reading,
         how: Mechanism,
     ) -> Result<Offered, Error> {
-        if self.others.is_empty() {
-            return Ok(self.offer_alone(client, reading, how).await);
+        if let Some(group) = &self.group {
+            return self.offer_in_group(client, group, reading, how).await;
         }
-        if self.is_at_rest(reading) {
-            let offered = self.offer_alone(client, reading, how).await;
-            // Else somebody published something else at this very moment.
-            if offered != Offered::Changed {
-                return Ok(offered);
-            }
-        }
-        let mut readings = self.read_together(client, reading).await?;
-        let offered = self.offer_together(client, &mut readings, how).await;
-        *reading = readings.swap_remove(0);
-        Ok(offered)
-    }
-
-    async fn offer_alone(&self, client: &Client, reading: &mut Reading, how: Mechanism) -> Offered {
         reading.hides = self.hides(client, reading).await;
-        match self.weigh(reading, how, sys::now()) {
+        Ok(match self.weigh(reading, how, sys::now()) {
             Weighed::Settled(offered) => offered,
             Weighed::Doubted(hold) => {
                 let evidence = self.ask_evidence(client).await;
                 self.settle(reading, hold, evidence.as_ref(), how, sys::now())
             }
-        }
+        })
     }
 
     /// Whether keys are missing because the token does not see them. A narrowed policy leaves them out of
@@ -243,9 +231,7 @@ impl Source {
     fn carry_out(&self, (verdict, against): Judged, reading: &Reading, how: Mechanism) -> Offered {
         let offered = match verdict {
             Verdict::Accept => {
-                let (mut offer, offered) = self.accepted(reading, how, against);
-                // What others belong to is published with them only.
-                offer.content = offer.content.filter(|_| self.others.is_empty());
+                let (offer, offered) = self.accepted(reading, how, against);
                 self.inbox.put(self.at, offer);
                 offered
             }

@@ -343,7 +343,7 @@ fn source(board: Arc<Board>) -> Source {
         reads: Reads::of_prefix(PREFIX).expect("a prefix"),
         policy: POLICY,
         caps: Caps { max_bytes: u64::MAX, max_keys: usize::MAX },
-        others: Arc::default(),
+        group: None,
         board,
         inbox: Arc::new(Inbox::new(1)),
         metrics: METRICS.get_or_init(Arc::default).clone(),

@@ -82,21 +82,26 @@ impl App {
         while let Some(refused) = self.refused(refusals).await {
             refusals = self.board.read(|state| state.refusals);
             let of_consul = refused.into_iter().filter(|(i, _)| filled[*i] == Filled::Consul);
-            let mut outcome = Ok(None);
-            for (i, hold) in of_consul {
-                match seeds[i].refused(hold).await {
-                    Ok(backup) => {
-                        outcome = Ok(Some((i, backup)));
+            let (together, single): (Vec<_>, Vec<_>) =
+                of_consul.partition(|(i, _)| self.config.sources[*i].atomic);
+            let groups = single.into_iter().map(|one| vec![one]).chain([together]);
+            let mut outcome = Ok(Vec::new());
+            for group in groups.filter(|group| !group.is_empty()) {
+                let these: Vec<_> = group.iter().map(|(i, hold)| (&seeds[*i], *hold)).collect();
+                match Seed::refused(&these).await {
+                    Ok(backups) => {
+                        outcome = Ok(group.iter().map(|(i, _)| *i).zip(backups).collect());
                         break;
                     }
                     Err(error) if outcome.is_ok() => outcome = Err(error),
                     Err(_) => {}
                 }
             }
-            match outcome? {
-                Some((i, backup)) => filled[i] = backup,
-                None => return Ok(()),
+            let backups = outcome?;
+            if backups.is_empty() {
+                return Ok(());
             }
+            backups.into_iter().for_each(|(i, backup)| filled[i] = backup);
         }
         Ok(())
     }

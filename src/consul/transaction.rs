@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::error::{Error, Kind};
 use super::wire::Caps;
-use super::wire::transaction::Transaction;
+use super::wire::transaction::{Found, Transaction};
 use super::{ANSWER, Client, date, each_chunk};
 use crate::model::key::Prefix;
 use crate::model::reading::{Mode, Reading};
@@ -19,7 +19,7 @@ pub struct Together<'a> {
     /// Each prefix, with the snapshot whose equal entries are shared. At most 64, none of them empty,
     /// none inside another.
     pub parts: &'a [(&'a Prefix, Option<&'a Snapshot>)],
-    /// The consistency.
+    /// The consistency; the leader asks its followers in any case.
     pub mode: Mode,
     /// How large each part may be.
     pub caps: Caps,
@@ -46,18 +46,20 @@ impl Client {
     async fn together_inner(&self, ask: &Together<'_>) -> Result<Joint, Error> {
         let operation = |(prefix, _): &(&Prefix, _)| self.get_tree(prefix);
         let operations: Value = ask.parts.iter().map(operation).collect();
-        let path = format!("/v1/txn?{}{}", ask.mode.parameter(), self.scope());
+        // The leader may be a new one that has not caught up with what the answer before came from.
+        let mode = if ask.mode == Mode::Default { Mode::Consistent } else { ask.mode };
+        let path = format!("/v1/txn?{}{}", mode.parameter(), self.scope());
         let sent = sys::now();
         let body = (Method::PUT, operations.to_string());
         let answer = self.request(&path, Some(body), ANSWER).await?;
         if answer.status() != StatusCode::OK {
-            let text = "Consul knows no transactions at this address".to_owned();
-            return Err(Error::new(Kind::Malformed, text));
+            let text = "HTTP 404: whoever answers knows no transactions".to_owned();
+            return Err(Error::new(Kind::BadRequest, text));
         }
         let date = date(answer.headers());
         let mut decoder = Transaction::new(ask.parts, ask.caps);
         each_chunk(answer, |chunk| decoder.feed(chunk).map_err(Error::from)).await?;
-        let (snapshots, newest) = decoder.finish()?;
+        let Found { snapshots, newest, filtered } = decoder.finish()?;
         let answered = sys::now();
         let reading = |snapshot| Reading {
             snapshot: Arc::new(snapshot),
@@ -65,7 +67,7 @@ impl Client {
             answered,
             date,
             mode: ask.mode,
-            filtered: false,
+            filtered,
             hides: false,
             joint: None,
         };

@@ -174,7 +174,15 @@ impl Follow {
 
     /// A whole body came.
     pub fn full(&mut self, answer: Full, dice: f64) -> Use {
-        self.backoff.reset();
+        let what = self.weigh(answer, dice);
+        // What is offered has not gone well yet: more may be asked about it, and fail.
+        if what != Use::Offer {
+            self.backoff.reset();
+        }
+        what
+    }
+
+    fn weigh(&mut self, answer: Full, dice: f64) -> Use {
         match self.state {
             State::Block => match turn(self.cursor, answer.index, answer.elapsed, self.wait) {
                 Turn::News | Turn::Quiet => {
@@ -225,6 +233,7 @@ impl Follow {
 
     /// What became of the content that was offered.
     pub fn offered(&mut self, what: Offered, now: Moment) {
+        self.backoff.reset();
         self.recheck = None;
         match what {
             Offered::Changed => self.pause = self.changed.take(now),

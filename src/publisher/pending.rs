@@ -25,7 +25,8 @@ pub enum Taken {
     /// Consul went back to what is published: what waited is out of date, and the failure to publish
     /// it is over too.
     Outdates,
-    /// Judged against less than what is published by now: to be asked for again.
+    /// Judged against less than what is published by now, or a part of something of which another part
+    /// is out of date: to be asked for again.
     Outgrown,
 }
 
@@ -54,18 +55,20 @@ impl Pending {
         Self { atomic, contents, refused, not_before, backoff }
     }
 
-    /// Takes what the mechanisms have put into the slots. Of what belongs together all is taken or none:
-    /// where one part is out of date, something newer has come, and all are asked for again.
+    /// Takes what the mechanisms have put into the slots. Of what belongs together all is taken or none.
+    /// Where a part has to be judged again, or some parts are newer than what is there and others are
+    /// not, all are asked for again.
     pub fn take_all(&mut self, mut offers: Vec<(usize, Offer)>, board: &Board) -> Vec<Taken> {
-        let is_odd = |(source, offer): &(usize, Offer)| {
+        let (mut news, mut known, mut outgrown) = (0, 0, false);
+        for (source, offer) in offers.iter().filter(|(source, _)| self.atomic.contains(source)) {
             let published = board.read(|s| s.sources[*source].published.clone());
-            let outgrown =
-                |content: &Content| published.as_ref().is_some_and(|p| content.is_outgrown(p));
-            let content = offer.content.as_ref();
-            content.is_some_and(|c| outgrown(c) || !self.is_news(*source, c, published.as_ref()))
-        };
-        let torn = offers.iter().any(|offer| self.atomic.contains(&offer.0) && is_odd(offer));
-        if torn {
+            let Some(content) = &offer.content else { continue };
+            outgrown |= published.as_ref().is_some_and(|p| content.is_outgrown(p));
+            let is_news = self.is_news(*source, content, published.as_ref());
+            *(if is_news { &mut news } else { &mut known }) += 1;
+        }
+        let torn = outgrown || (news > 0 && known > 0);
+        if torn || known > 0 {
             offers.retain(|(source, _)| !self.atomic.contains(source));
         }
         let taken = offers.into_iter().map(|(source, offer)| self.take(source, offer, board));
@@ -228,6 +231,9 @@ mod tests {
         // The first is newer than what waits, the second overlaps with it and is older.
         let odd = offers(&[(0, read(1, 3, 6)), (1, read(1, 3, 4)), (2, read(1, 3, 4))]);
         assert_eq!(pending.take_all(odd, &board), [Taken::Kept, Taken::Outgrown]);
+        // All of it is older: something newer waits already, and nobody is to be asked.
+        let old = offers(&[(0, read(0, 3, 4)), (2, read(0, 3, 4))]);
+        assert_eq!(pending.take_all(old, &board), []);
         let index = |at: usize| pending.contents[at].as_ref().map(|content| content.marks.index);
         assert_eq!([index(0), index(1), index(2)], [Some(5), Some(4), Some(5)]);
         let (waiting, _) = pending.waiting();

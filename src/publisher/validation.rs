@@ -32,8 +32,15 @@ impl Publisher {
             contents.iter().enumerate().filter_map(|(i, (_, c))| Some((i, c.as_ref()?))).collect();
         let mut of_consul = news.iter().filter(|(_, c)| c.origin == Origin::Consul).peekable();
         let is_of_backups = !news.is_empty() && of_consul.peek().is_none();
+        let is_named = |i: usize, content: &Content| {
+            self.board.read(|s| s.sources[i].accepts(&content.snapshot.digest()))
+        };
+        // Whoever accepts one part of what belongs together accepts all of it.
+        let atomic = &self.setup.atomic;
+        let mut together = news.iter().filter(|(i, _)| atomic.contains(i));
+        let is_whole_named = together.any(|(i, content)| is_named(*i, content));
         let accepts = |(i, content): &(usize, &Content)| {
-            self.board.read(|s| s.sources[*i].accepts(&content.snapshot.digest()))
+            is_named(*i, content) || atomic.contains(i) && is_whole_named
         };
         let is_accepted = of_consul.peek().is_some() && of_consul.all(accepts);
         self.setup.validate.is_some() && !is_of_backups && !is_accepted

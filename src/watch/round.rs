@@ -75,12 +75,13 @@ impl Round {
             reading.sent = self.rung;
         }
         let usable = self.follow.full(answer, dice);
-        source.answered(Mechanism::Watch, now);
         if usable != Use::Offer {
+            source.answered(Mechanism::Watch, now);
             count(source, "index_reset");
             return false;
         }
         if source.is_given_up(reading.sent) {
+            source.answered(Mechanism::Watch, now);
             self.follow.reread();
             count(source, "index_reset");
             return false;
@@ -98,6 +99,7 @@ impl Round {
         offered: Offered,
         now: Moment,
     ) {
+        source.answered(Mechanism::Watch, now);
         let woken = answer.elapsed < self.wait - self.wait / 16 && ask != Ask::Read;
         self.follow.offered(offered, now);
         if offered == Offered::Same && woken {
@@ -217,7 +219,7 @@ mod tests {
             policy: Policy { allow_empty: false, max_shrink_percent: 50 },
             caps: Caps { max_bytes: u64::MAX, max_keys: usize::MAX },
             board,
-            others: Arc::default(),
+            group: None,
             inbox: Arc::new(Inbox::new(1)),
             metrics: Arc::default(),
         }
@@ -284,6 +286,25 @@ mod tests {
         ring(&mut round, 42);
         assert!(matches!(round.next(NOW), Ask::Pause(_)), "full reads are spread");
         assert_eq!(round.next(NOW), Ask::Read);
+    }
+
+    #[test]
+    fn a_transaction_that_fails_again_and_again_is_asked_for_ever_more_seldom() {
+        let source = source();
+        let mut round = Round::start(&source, WAIT, NOW);
+        let mut ring = Vec::new();
+        round.reread();
+        for _ in 0..8 {
+            let ask = round.next(NOW);
+            assert_eq!(ask, Ask::Read);
+            let full = Full { index: 42, elapsed: Duration::ZERO, size: 100 };
+            assert!(round.full(&source, ask, full, &mut reading(NOW), NOW, 0.5));
+            let error = Error::new(crate::consul::error::Kind::Server, "no".to_owned());
+            round.unweighed(&source, ask, &error, NOW, 0.5);
+            let Ask::Pause(pause) = round.next(NOW) else { panic!("no pause") };
+            ring.push(pause);
+        }
+        assert!(ring[7] > 8 * ring[0], "{ring:?}");
     }
 
     #[test]

@@ -24,8 +24,20 @@ pub struct Transaction<'a> {
     tail: Vec<u8>,
 }
 
+/// What a body held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What is under each prefix, in the order they were asked for, each at the index of its newest
+    /// entry: Consul tells no index with a transaction.
+    pub snapshots: Vec<Snapshot>,
+    /// The index of the newest of all.
+    pub newest: u64,
+    /// Consul left something out that the token may not see (since 1.11).
+    pub filtered: bool,
+}
+
 #[derive(Deserialize)]
-struct Found<'a> {
+struct Element<'a> {
     #[serde(rename = "KV", borrow)]
     kv: Wire<'a>,
 }
@@ -33,6 +45,8 @@ struct Found<'a> {
 /// What follows the results.
 #[derive(Deserialize)]
 struct Rest {
+    #[serde(rename = "ResultsFilteredByACLs", default)]
+    filtered: bool,
     #[serde(rename = "Errors", default)]
     errors: Option<Vec<serde::de::IgnoredAny>>,
 }
@@ -63,7 +77,7 @@ impl<'a> Transaction<'a> {
         let list = self.after_head(chunk)?;
         let (parts, newest) = (&mut self.parts, &mut self.newest);
         let used = self.splitter.feed(list, |text| {
-            let found: Found<'_> = serde_json::from_slice(text).map_err(|_| Malformed::Json)?;
+            let found: Element<'_> = serde_json::from_slice(text).map_err(|_| Malformed::Json)?;
             *newest = found.kv.modify_index.max(*newest);
             let mut all = parts.iter_mut();
             let part = all.find(|(prefix, _)| prefix.covers(&found.kv.key));
@@ -74,9 +88,8 @@ impl<'a> Transaction<'a> {
         if self.tail.len() > TAIL { Err(Malformed::Json) } else { Ok(()) }
     }
 
-    /// The body has ended: what is under each prefix, in the order they were asked for, each at the
-    /// index of its newest entry; and the newest of all. Consul tells no index with a transaction.
-    pub fn finish(self) -> Result<(Vec<Snapshot>, u64), Malformed> {
+    /// The body has ended.
+    pub fn finish(self) -> Result<Found, Malformed> {
         if self.splitter.place != Place::After {
             return Err(Malformed::Truncated);
         }
@@ -91,7 +104,8 @@ impl<'a> Transaction<'a> {
             let index = newest_of(&part).unwrap_or_default();
             part.finish(index).map_err(|_| Malformed::Twice)
         });
-        Ok((parts.collect::<Result<_, _>>()?, self.newest))
+        let snapshots = parts.collect::<Result<_, _>>()?;
+        Ok(Found { snapshots, newest: self.newest, filtered: rest.filtered })
     }
 
     /// The part of a chunk that belongs to the list of results, from its bracket on.
@@ -126,7 +140,7 @@ mod tests {
     /// As Consul 1.8.7 answers.
     const BODY: &str = r#"{"Results":[{"KV":{"LockIndex":0,"Key":"p/a","Flags":7,"Value":"MQ==","CreateIndex":5,"ModifyIndex":6}},{"KV":{"LockIndex":0,"Key":"q/}]","Flags":0,"Value":"Mg==","CreateIndex":9,"ModifyIndex":9}}],"Errors":null,"Index":0,"LastContact":0,"KnownLeader":true,"ConsistencyLevel":""}"#;
 
-    fn decode(chunks: &[&[u8]], caps: Caps) -> Result<(Vec<Snapshot>, u64), Malformed> {
+    fn decode(chunks: &[&[u8]], caps: Caps) -> Result<Found, Malformed> {
         let prefix = |text| Prefix::parse(text, PrefixRules::default()).unwrap();
         let (p, q, r) = (prefix("p"), prefix("q"), prefix("r"));
         let mut decoder = Transaction::new(&[(&p, None), (&q, None), (&r, None)], caps);
@@ -134,18 +148,21 @@ mod tests {
         decoder.finish()
     }
 
-    fn whole(body: &str) -> Result<(Vec<Snapshot>, u64), Malformed> {
+    fn whole(body: &str) -> Result<Found, Malformed> {
         decode(&[body.as_bytes()], CAPS)
     }
 
     #[test]
     fn each_prefix_gets_its_entries() {
-        let (parts, newest) = whole(BODY).unwrap();
-        let found: Vec<_> = parts.iter().map(|part| (part.keys(), part.index())).collect();
-        assert_eq!((found, newest), (vec![(1, 6), (1, 9), (0, 0)], 9));
-        assert_eq!(&*parts[1].get("q/}]").unwrap().value, b"2");
-        let (none, newest) = whole(r#" { "Results" : [ ], "Errors": [] } "#).unwrap();
-        assert_eq!((none.iter().map(Snapshot::keys).sum::<usize>(), newest), (0, 0));
+        let found = whole(BODY).unwrap();
+        let parts: Vec<_> = found.snapshots.iter().map(|p| (p.keys(), p.index())).collect();
+        assert_eq!((parts, found.newest), (vec![(1, 6), (1, 9), (0, 0)], 9));
+        assert_eq!(&*found.snapshots[1].get("q/}]").unwrap().value, b"2");
+        assert!(!found.filtered);
+        let none = whole(r#" { "Results" : [ ], "ResultsFilteredByACLs": true, "Errors": [] } "#);
+        let none = none.unwrap();
+        assert_eq!(none.snapshots.iter().map(Snapshot::keys).sum::<usize>(), 0);
+        assert!(none.newest == 0 && none.filtered);
     }
 
     #[test]
