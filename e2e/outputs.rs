@@ -63,6 +63,30 @@ pub const PROOFS: &[Proof] = &[
         mutants: &[],
     },
     Proof {
+        promise: "P2",
+        test: "outputs::foreign::node_reads_yaml_as_1_2",
+        shows: "the same, read by a parser of 1.2",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P2",
+        test: "outputs::foreign::python_reads_json",
+        shows: "10,000 hostile values and 1,000 names in JSON; Node and Go read them, too",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P2",
+        test: "outputs::foreign::python_reads_toml",
+        shows: "10,000 hostile values and 1,000 names in TOML",
+        mutants: &[],
+    },
+    Proof {
+        promise: "P2",
+        test: "outputs::foreign::a_shell_reads_assignments",
+        shows: "10,000 hostile values in lines for a shell, read by two of them",
+        mutants: &[],
+    },
+    Proof {
         promise: "P7",
         test: "outputs::published::a_source_that_was_adopted_and_is_held_stops_no_other",
         shows: "after a restart a change of one source while another's answer is held",

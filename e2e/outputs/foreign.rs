@@ -119,13 +119,8 @@ fn python_and_node_read_dotenv_alike() {
         .filter(|(at, _)| left_out.binary_search(at).is_ok())
         .for_each(|(_, name)| drop(expected.remove(name)));
     same(&read(python("env", file.path())), &expected);
-    let node = |how: &str| {
-        let mut command = Command::new("node");
-        command.arg(script("read.js")).arg(file.path()).arg(how);
-        command
-    };
-    same(&read(node("dotenv")), &expected);
-    same(&read(node("core")), &expected);
+    same(&read(node("dotenv", file.path())), &expected);
+    same(&read(node("core", file.path())), &expected);
     crate::stories::measured(&format!("dotenv: {} of {} left out", left_out.len(), pairs.len()));
 }
 
@@ -147,13 +142,20 @@ fn a_shell_reads_assignments() {
     }
 }
 
+fn node(how: &str, file: &Path) -> Command {
+    let mut command = Command::new("node");
+    command.arg(script("read.js")).arg(file).arg(how);
+    command
+}
+
 #[test]
 fn node_reads_json() {
-    comes_back(Format::Json, |file| {
-        let mut command = Command::new("node");
-        command.arg(script("read.js")).arg(file);
-        command
-    });
+    comes_back(Format::Json, |file| node("json", file));
+}
+
+#[test]
+fn node_reads_yaml_as_1_2() {
+    comes_back(Format::Yaml, |file| node("yaml", file));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-// Reads a file with Node's parsers: names and values, in base64, one pair a line. How: json, dotenv (the
-// package of that name) or core (Node's own for --env-file; without one, the package again).
+// Reads a file with Node's parsers: names and values, in base64, one pair a line. How: json, yaml or
+// dotenv (the packages of these names) or core (Node's own for --env-file; without one, dotenv again).
 const fs = require("fs");
 const util = require("util");
 
@@ -14,7 +14,8 @@ function* flat(prefix, value) {
 }
 
 const dotenv = (text) => require("dotenv").parse(text);
-const parsers = { json: JSON.parse, dotenv, core: util.parseEnv ?? dotenv };
+const yaml = (text) => require("yaml").parse(text);
+const parsers = { json: JSON.parse, yaml, dotenv, core: util.parseEnv ?? dotenv };
 const [, , file, how] = process.argv;
 const read = parsers[how ?? "json"](fs.readFileSync(file, "utf8"));
 const base64 = (text) => Buffer.from(text).toString("base64");

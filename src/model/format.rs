@@ -157,9 +157,22 @@ fn structured(format: Format, top: &BTreeMap<&str, Node<'_>>) -> Vec<u8> {
     let text = match format {
         Format::Json => serde_json::to_string_pretty(top).map(|text| text + "\n").ok(),
         Format::Toml => toml::to_string(top).ok(),
-        _ => serde_saphyr::to_string(top).ok(),
+        _ => serde_saphyr::to_string_with_options(top, yaml()).ok(),
     };
     text.expect("maps of text, numbers and switches can be written").into_bytes()
+}
+
+/// Text of several lines is a block only where [`is_block`] says so.
+fn yaml() -> serde_saphyr::SerializerOptions {
+    serde_saphyr::ser_options! { prefer_block_scalars: false }
+}
+
+/// Lines that every reader takes alike: on blanks where a line begins, and on lines of nothing else,
+/// readers of YAML do not agree.
+fn is_block(text: &str) -> bool {
+    let lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
+    text.contains('\n')
+        && lines.clone().all(|line| !line.is_empty() && !line.starts_with([' ', '\t']))
 }
 
 // === impl Node ===
@@ -168,6 +181,10 @@ impl Serialize for Node<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Level(level) => level.serialize(to),
+            // To the other formats that is the text.
+            Self::Value { scalar: Scalar::Text(text), .. } if is_block(text) => {
+                serde_saphyr::LitStr(text).serialize(to)
+            }
             Self::Value { scalar: Scalar::Text(text), .. } => to.serialize_str(text),
             Self::Value { scalar: Scalar::Bool(is), .. } => to.serialize_bool(*is),
             Self::Value { scalar: Scalar::Integer(number), .. } => to.serialize_i64(*number),
