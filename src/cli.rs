@@ -419,7 +419,8 @@ pub struct Manifest {
     /// Where Consul answers
     #[arg(long, value_name = "ADDR")]
     pub consul: String,
-    /// Put seedcar where the application's container can start it, as /seedcar-exec/seedcar exec
+    /// Put seedcar where the application's container can start it; set that container's command
+    /// yourself, as in `[/seedcar-exec/seedcar, exec, --on-change, HUP, --, app]`
     #[arg(long)]
     pub exec: bool,
 }

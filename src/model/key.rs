@@ -85,6 +85,8 @@ pub enum Unsafe {
     Taken,
     /// The value is nothing that a file of this format can hold.
     NotText,
+    /// The address of an instance is none, and would be whatever it says in a line of a service's file.
+    NotAnAddress,
     /// In a file for a shell: a variable that the shell itself lives on.
     ShellVariable,
     /// Another key has the same name there: `A_B` in a file of a format is made of `a/b` and of `a-b`, and
@@ -210,6 +212,7 @@ impl Unsafe {
             Self::MarkerValue => "marker_value",
             Self::Taken => "taken",
             Self::NotText => "not_text",
+            Self::NotAnAddress => "not_an_address",
             Self::ShellVariable => "shell_variable",
             Self::SameName => "same_name",
             Self::NotDecoded => "not_decoded",

@@ -15,12 +15,14 @@ pub const ENDPOINT: &str = "{}";
 pub fn make(file: &Instances, snapshot: &Snapshot) -> Result<Made, TooLarge> {
     let (mut lines, mut left_out) = (Vec::new(), Vec::new());
     for (at, entry) in snapshot.entries().iter().enumerate() {
-        let instance = Instance::parse(&entry.value);
-        let line =
-            instance.as_ref().and_then(|instance| line(&file.listing, instance, &entry.value));
-        match instance.zip(line) {
-            Some((instance, line)) => lines.push(((instance.node, instance.id), line)),
-            None => left_out.push((at, Unsafe::NotText)),
+        let instance = Instance::parse(&entry.value).ok_or(Unsafe::NotText);
+        let made = instance.and_then(|instance| {
+            let line = line(&file.listing, &instance, &entry.value)?;
+            Ok(((instance.node, instance.id), line))
+        });
+        match made {
+            Ok(line) => lines.push(line),
+            Err(why) => left_out.push((at, why)),
         }
     }
     let size: usize = lines.iter().map(|(_, line)| line.len() + FRAME).sum();
@@ -46,11 +48,14 @@ pub fn keys(text: &[u8], service: &Service) -> Option<Arc<[String]>> {
 /// A comma, a line break and two blanks.
 const FRAME: usize = 4;
 
-fn line(listing: &Listing, instance: &Instance, value: &[u8]) -> Option<String> {
+fn line(listing: &Listing, instance: &Instance, value: &[u8]) -> Result<String, Unsafe> {
     match listing {
         // As it was decoded, or as a backup has it.
-        Listing::Json => String::from_utf8(value.to_owned()).ok(),
-        Listing::Lines(line) => Some(line.replace(ENDPOINT, &instance.endpoint()?)),
+        Listing::Json => String::from_utf8(value.to_owned()).map_err(|_| Unsafe::NotText),
+        Listing::Lines(line) => {
+            let endpoint = instance.endpoint().ok_or(Unsafe::NotAnAddress)?;
+            Ok(line.replace(ENDPOINT, &endpoint))
+        }
     }
 }
 
@@ -117,7 +122,8 @@ mod tests {
     fn what_would_be_a_line_of_its_own_is_left_out() {
         let mut all = snapshot(&[instance("n", "1", "h;\ndeny all"), instance("n", "2", "h")]);
         let made = make(&lines("{}"), &all).unwrap();
-        assert_eq!((&*made.bytes, made.left_out), (&b"h:80\n"[..], vec![(0, Unsafe::NotText)]));
+        let left_out = vec![(0, Unsafe::NotAnAddress)];
+        assert_eq!((&*made.bytes, made.left_out), (&b"h:80\n"[..], left_out));
         // What is no instance, as only a forged backup has it.
         let key = Service::new("web", None, true).unwrap().key("n", "3");
         let forged = Entry::new(&key, b"[] , {", 0, 0, 0);
@@ -125,6 +131,8 @@ mod tests {
         entries.push(Arc::new(forged));
         all = Snapshot::new(1, entries).unwrap();
         assert_eq!(make(&file(Listing::Json), &all).unwrap().left_out, [(2, Unsafe::NotText)]);
+        let expected = [(0, Unsafe::NotAnAddress), (2, Unsafe::NotText)];
+        assert_eq!(make(&lines("{}"), &all).unwrap().left_out, expected);
     }
 
     #[test]
