@@ -40,8 +40,7 @@ fn kill_everywhere(to: Layout, tally: &mut Tally) {
             if tally.is_broken() {
                 break;
             }
-            let tries = std::iter::repeat_with(|| kill_at(&scene, &call.point, tally)).take(8);
-            reach.count(tries.into_iter().any(|reached| reached));
+            reach.point(|| kill_at(&scene, &call.point, tally));
         }
         reach.judge(tally);
     });

@@ -43,6 +43,10 @@ pub fn chosen<'a>(
     calls
 }
 
+/// How often a point is tried that is not reached: a call more or less than in the recorded run, as when a
+/// lock is asked for once more, shifts those after it; the more often, the busier the machine.
+const TRIES: usize = 8;
+
 /// How many points were reached: a run is not the recorded one to the last call, but nearly.
 #[derive(Default)]
 pub struct Reach {
@@ -53,17 +57,29 @@ pub struct Reach {
 // === impl Reach ===
 
 impl Reach {
-    /// One more point was tried.
-    pub fn count(&mut self, reached: bool) {
+    /// One more point: `kill` is tried until it says that it was reached.
+    pub fn point(&mut self, mut kill: impl FnMut() -> bool) {
         self.tried += 1;
-        self.reached += usize::from(reached);
+        self.reached += usize::from((0..TRIES).any(|_| kill()));
     }
 
-    /// A violation where too many were missed.
+    /// A violation where too few were reached.
     pub fn judge(&self, tally: &mut Tally) {
         let Self { tried, reached } = *self;
-        if reached * 10 < tried * 9 {
+        if !self.is_enough() {
             tally.violation(format!("only {reached} of {tried} points were reached"));
         }
     }
+
+    /// Some were, and at most one of ten was missed, or the one that the recorded run alone may have had.
+    fn is_enough(&self) -> bool {
+        self.reached > 0 && self.tried - self.reached <= (self.tried / 10).max(1)
+    }
+}
+
+#[test]
+fn one_may_be_missed_and_not_all() {
+    let is_enough = |tried, reached| Reach { tried, reached }.is_enough();
+    assert!([(1, 1), (2, 1), (9, 8), (20, 18)].iter().all(|(tried, n)| is_enough(*tried, *n)));
+    assert!(![(0, 0), (1, 0), (3, 1), (9, 7), (20, 17)].iter().any(|(t, n)| is_enough(*t, *n)));
 }
