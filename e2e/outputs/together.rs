@@ -59,7 +59,7 @@ fn where_the_first_answer_is_refused_all_start_from_backups() {
     pod.wipe_volume();
     write(&consul, ["{", "2", "2"]);
     let init = pod.seedcar(&["init", "--seed-timeout", "10s"]);
-    assert_eq!(init.code(), 0, "{}", init.err);
+    assert_eq!(init.code(), 0, "{} {}", init.err, init.log);
     assert_eq!(shown(&pod), ["1", "1", "1"], "{}", init.err);
 
     // Whoever accepts one part accepts what belongs to it.

@@ -81,9 +81,12 @@ impl App {
     ) -> Result<(), Unseeded> {
         while let Some(refused) = self.refused(refusals).await {
             refusals = self.board.read(|state| state.refusals);
-            let of_consul = refused.into_iter().filter(|(i, _)| filled[*i] == Filled::Consul);
+            let of_consul = |(i, _): &(usize, Hold)| filled[*i] == Filled::Consul;
+            let left = refused.iter().any(of_consul);
+            // Where all have their backups, something newer took the place of one, and was refused, too.
+            let next = refused.into_iter().filter(|one| !left || of_consul(one));
             let (together, single): (Vec<_>, Vec<_>) =
-                of_consul.partition(|(i, _)| self.config.sources[*i].atomic);
+                next.partition(|(i, _)| self.config.sources[*i].atomic);
             let groups = single.into_iter().map(|one| vec![one]).chain([together]);
             let mut outcome = Ok(Vec::new());
             for group in groups.filter(|group| !group.is_empty()) {
@@ -109,7 +112,9 @@ impl App {
     /// The sources whose answer does not pass its validation, if more than so many were refused before
     /// something was published.
     async fn refused(&self, before: u64) -> Option<Vec<(usize, Hold)>> {
-        let decided = |state: &State| state.seeded || state.refusals > before;
+        // What still waits there is newer than a backup, and would take its place.
+        let idle = || self.inbox.slots.is_idle();
+        let decided = |state: &State| state.seeded || state.refusals > before && idle();
         let asking = self.config.validate.as_ref().map(|v| v.asking(self.sources.len()));
         // A volume that does not answer, or that cannot be written, is told of by whoever waits for it.
         let wait = self.config.seed_timeout + asking.unwrap_or_default();
