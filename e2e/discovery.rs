@@ -28,7 +28,7 @@ pub const PROOFS: &[Proof] = &[
     Proof {
         promise: "P13",
         test: "discovery::files::what_means_nothing_to_an_application_publishes_nothing",
-        shows: "notes of checks, and checks that pass again, make no generation",
+        shows: "notes of checks make no generation",
         mutants: &["discovery-notes-are-content"],
     },
     Proof {

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod after;
+mod atomic;
 mod backup;
 mod fail;
 mod freeze;
@@ -29,6 +30,12 @@ pub const PROOFS: &[Proof] = &[
         test: "kill::publish::killed_at_every_call",
         shows: "a publish killed at each call: the old or the new generation, and the next run leaves nothing over, also without Consul",
         mutants: &["kill-swap-without-rename", "kill-names-not-made-at-adoption"],
+    },
+    Proof {
+        promise: "P5",
+        test: "kill::atomic::both_parts_or_neither",
+        shows: "a publish of two sources that are read together, killed at each call: both old or both new, and both new after the next run",
+        mutants: &["atomic-each-by-itself"],
     },
     Proof {
         promise: "P5",
@@ -111,6 +118,12 @@ pub const PROOFS: &[Proof] = &[
         test: "kill::hook::nobody_is_told_of_what_is_not_visible",
         shows: "a publish held up at its calls: nobody is told of a generation before readers see it",
         mutants: &["hook-told-before-the-swap"],
+    },
+    Proof {
+        promise: "P8",
+        test: "kill::hook::plain::nobody_is_told_of_what_is_not_all_there",
+        shows: "the same of a plain tree: neither the hook nor `status.json` nor `..data`, by which exec tells, is ahead of a file",
+        mutants: &["plain-told-before-it-is-there"],
     },
     Proof {
         promise: "P15",

@@ -86,6 +86,18 @@ pub const PROOFS: &[Proof] = &[
         mutants: &["atomic-held-part-left-out"],
     },
     Proof {
+        promise: "P3",
+        test: "outputs::atomic::a_token_narrowed_on_one_of_them_holds_all",
+        shows: "a token loses a key of one part, or all of them, before a change of the others: no file moves until the right is back",
+        mutants: &["atomic-held-part-left-out"],
+    },
+    Proof {
+        promise: "P9",
+        test: "outputs::atomic::they_start_from_backups_and_go_on",
+        shows: "a new pod gets all three from their backups while Consul is down, and the next transaction after",
+        mutants: &[],
+    },
+    Proof {
         promise: "P2",
         test: "publisher::pending::tests::of_what_belongs_together_all_is_taken_or_none",
         shows: "one of two parts is older than what is published, or waits to be validated",

@@ -1,7 +1,7 @@
 //! Waiting for conditions. No test sleeps for a length of time and hopes.
 
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often a condition is looked at.
@@ -66,6 +66,16 @@ pub fn throughout_every(
     while begun.elapsed() < window {
         assert!(is(), "after {:?} no longer: {what}", begun.elapsed());
         std::thread::sleep(poll);
+    }
+}
+
+/// Ends threads that look at something until this flag is raised: it is, as soon as this is dropped, also
+/// by an assertion that fails. Without it a scope would wait for them for ever.
+pub struct Curtain<'f>(pub &'f AtomicBool);
+
+impl Drop for Curtain<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -70,11 +70,13 @@ fn each_call(name: &'static str, act: Act<'_>) {
         if tally.is_broken() {
             break;
         }
-        let (_, dead) = act(&killed, Some(&call.point));
-        reach.count(dead);
-        if dead {
-            killed.goes_on(&call.point, &mut tally);
-        }
+        reach.point(&call.point, || {
+            let (_, dead) = act(&killed, Some(&call.point));
+            if dead {
+                killed.goes_on(&call.point, &mut tally);
+            }
+            dead
+        });
     }
     reach.judge(&mut tally);
     if nightly() {

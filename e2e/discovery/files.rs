@@ -13,7 +13,9 @@ use crate::wait::{eventually, throughout};
 /// By the watch alone: the heartbeat is far away.
 fn watching(pod: &Pod) -> Sidecar<'_> {
     let sidecar = pod.run(&["--heartbeat", "1h"]);
-    sidecar.until("the watch works", |s| s.mechanisms["watch"].up);
+    eventually("each watch works", SOON, || {
+        sidecar.status().sources.values().all(|s| s.mechanisms["watch"].up).then_some(())
+    });
     sidecar
 }
 
@@ -47,10 +49,7 @@ fn instances_that_join_leave_and_fail_show_at_once() {
                "weights": {"passing": 1, "warning": 1}, "status": "passing"})
     );
     assert_eq!(ids_in(&pod, "primary.json").expect("a file"), ["a"]);
-    let sidecar = pod.run(&["--heartbeat", "1h"]);
-    eventually("the watches work", SOON, || {
-        sidecar.status().sources.values().all(|s| s.mechanisms["watch"].up).then_some(())
-    });
+    let sidecar = watching(&pod);
     sidecar.shows("up.conf", "server 10.0.0.1:1;\nserver 10.0.0.1:2;\n");
 
     register(&consul, "c", 3, &["primary"]);
@@ -103,7 +102,11 @@ fn what_means_nothing_to_an_application_publishes_nothing() {
     let published = sidecar.events("published").len();
     register_on(&consul, "n2", &service);
     eventually("another instance", SOON, || (ids(&pod)? == ["a", "a"]).then_some(()));
-    assert_eq!(sidecar.events("published").len(), published + 1);
+    // The line comes after what it tells of.
+    let told = eventually("it is told of", SOON, || {
+        Some(sidecar.events("published").len()).filter(|told| *told > published)
+    });
+    assert_eq!(told, published + 1);
     stopped(sidecar);
 }
 
@@ -130,9 +133,12 @@ fn a_service_and_keys_are_one_generation() {
         use std::os::unix::fs::MetadataExt;
         std::fs::metadata(pod.live().join(path)).map(|meta| meta.ino()).ok()
     };
-    let (keys, lines) = (inode("a"), inode("etc/web.txt"));
+    // What is adopted is linked once all of it has been read.
     register(&consul, "b", 2, &[]);
     sidecar.shows("etc/web.txt", "10.0.0.1:1\n10.0.0.1:2\n");
+    let (keys, lines) = (inode("a"), inode("etc/web.txt"));
+    register(&consul, "c", 3, &[]);
+    sidecar.shows("etc/web.txt", "10.0.0.1:1\n10.0.0.1:2\n10.0.0.1:3\n");
     assert_eq!((inode("a"), inode("etc/web.txt") == lines), (keys, false));
     let lines = inode("etc/web.txt");
     consul.put("app/a", "2");

@@ -37,10 +37,8 @@ fn kill_everywhere(scene: &Scene, tally: &mut Tally) {
         if tally.is_broken() {
             break;
         }
-        // Numbered from the gate on, and the publisher may have knocked at it once more: the more often,
-        // the busier the machine.
-        let tries = std::iter::repeat_with(|| kill_at(scene, &call.point, tally)).take(8);
-        reach.count(tries.into_iter().any(|reached| reached));
+        // Numbered from the gate on, at which the publisher may have knocked once more.
+        reach.point(&call.point, || kill_at(scene, &call.point, tally));
     }
     reach.judge(tally);
     let _sidecar = scene.run();

@@ -35,24 +35,36 @@ fn the_command_killed_at_every_call() {
             if tally.is_broken() {
                 break;
             }
-            put(&scene, before);
-            let calls = Tracer::run(&scene.pod.command(args), Some((&call.point, Inject::Kill)));
-            reach.count(calls.last().is_some_and(|call| call.line.ends_with("= ?")));
-            let after = is_frozen(&scene);
-            let what = || format!("{args:?} killed at {}", call.point);
-            let stays = after || !before || args.len() > 1;
-            tally.check(stays, || format!("{}: a freeze is lost", what()));
-            let number = scene.number();
-            scene.change();
-            let waits = !within(A_WHILE, || scene.seen() != Ok(number));
-            tally.check(waits == after, || format!("{}: frozen {after}, waits {waits}", what()));
-            put(&scene, false);
-            scene.published();
+            reach
+                .point(&call.point, || kill_command(&scene, before, args, &call.point, &mut tally));
         }
     }
     reach.judge(&mut tally);
     drop(sidecar);
     tally.finish();
+}
+
+/// Whether the command came to `point`; either way what it left is what changes go by.
+fn kill_command(
+    scene: &Scene,
+    before: bool,
+    args: &[&str],
+    point: &Point,
+    tally: &mut Tally,
+) -> bool {
+    put(scene, before);
+    let calls = Tracer::run(&scene.pod.command(args), Some((point, Inject::Kill)));
+    let after = is_frozen(scene);
+    let what = || format!("{args:?} killed at {point}");
+    let stays = after || !before || args.len() > 1;
+    tally.check(stays, || format!("{}: a freeze is lost", what()));
+    let number = scene.number();
+    scene.change();
+    let waits = !within(A_WHILE, || scene.seen() != Ok(number));
+    tally.check(waits == after, || format!("{}: frozen {after}, waits {waits}", what()));
+    put(scene, false);
+    scene.published();
+    calls.last().is_some_and(|call| call.line.ends_with("= ?"))
 }
 
 #[test]
@@ -68,13 +80,15 @@ fn a_fleet_killed_at_every_call() {
             if tally.is_broken() {
                 break;
             }
-            let (calls, dead) = turn(&scene, freezes, Some(&call.point));
-            reach.count(dead);
-            if dead {
-                let last = calls.last().map_or("nothing", |call| &call.line);
-                let what = format!("freezes {freezes}: {} at {last}", call.point);
-                settle(&scene, freezes, &what, &mut tally);
-            }
+            reach.point(&call.point, || {
+                let (calls, dead) = turn(&scene, freezes, Some(&call.point));
+                if dead {
+                    let last = calls.last().map_or("nothing", |call| &call.line);
+                    let what = format!("freezes {freezes}: {} at {last}", call.point);
+                    settle(&scene, freezes, &what, &mut tally);
+                }
+                dead
+            });
         }
         reach.judge(&mut tally);
     }

@@ -1,6 +1,8 @@
 //! A publish that a service is told of, killed: at each call of the thread that publishes, and of the one
 //! that tells. The next run tells, and nobody is ever told of what cannot be seen yet.
 
+mod plain;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -46,11 +48,10 @@ fn the_publisher_killed_at_every_call() {
         if tally.is_broken() {
             break;
         }
-        let killed = publish::kill(&told.scene, &call.point);
-        reach.count(killed.is_some());
-        if let Some(killed) = killed {
-            told.next_run_tells(&killed, &mut tally);
-        }
+        reach.point(&call.point, || {
+            let killed = publish::kill(&told.scene, &call.point);
+            killed.map(|killed| told.next_run_tells(&killed, &mut tally)).is_some()
+        });
     }
     reach.judge(&mut tally);
     told.was_never_early(&mut tally);
@@ -69,12 +70,14 @@ fn whoever_tells_killed_at_every_call() {
         if tally.is_broken() {
             break;
         }
-        let (dead, calls) = told.tell(Some(&call.point));
-        reach.count(dead);
-        if dead {
-            let killed = Killed::new(&told.scene, &call.point, &calls);
-            told.next_run_tells(&killed, &mut tally);
-        }
+        reach.point(&call.point, || {
+            let (dead, calls) = told.tell(Some(&call.point));
+            if dead {
+                let killed = Killed::new(&told.scene, &call.point, &calls);
+                told.next_run_tells(&killed, &mut tally);
+            }
+            dead
+        });
     }
     reach.judge(&mut tally);
     told.was_never_early(&mut tally);
@@ -91,17 +94,22 @@ fn nobody_is_told_of_what_is_not_visible() {
     let is_swap = |call: &Call| call.point == swap.point;
     let held = before.chain([swap]).filter(|call| changes(call) && told.scene.touches(call));
     for call in chosen(held, is_swap, 4) {
-        let (sidecar, tid) = publish::prepared(&told.scene);
-        let hold = Inject::Hold(HELD_UP);
-        let tracer = Tracer::attach(tid, Some((&call.point, hold)));
-        told.scene.change();
-        told.scene.published();
-        tracer.detach();
+        let sidecar = held_up(&told.scene, &call.point);
         told.is_told(&sidecar, &mut tally, || format!("held up at {}", call.point));
         sidecar.crash();
     }
     told.was_never_early(&mut tally);
     tally.finish();
+}
+
+/// A sidecar whose last publish was held up at this point.
+fn held_up<'s>(scene: &'s Scene, point: &Point) -> Sidecar<'s> {
+    let (sidecar, tid) = publish::prepared(scene);
+    let tracer = Tracer::attach(tid, Some((point, Inject::Hold(HELD_UP))));
+    scene.change();
+    scene.published();
+    tracer.detach();
+    sidecar
 }
 
 /// Where the rename to `..data` is among the calls.

@@ -1,6 +1,6 @@
 //! Which calls of a recorded run are tried.
 
-use super::strace::Call;
+use super::strace::{Call, Point};
 use crate::ledger::{Tally, nightly};
 
 /// Calls that change what is on a volume, or what is left of it after a power cut. A kill before
@@ -43,27 +43,45 @@ pub fn chosen<'a>(
     calls
 }
 
+/// How often a point is tried that is not reached: a call more or less than in the recorded run, as when a
+/// lock is asked for once more, shifts those after it; the more often, the busier the machine.
+const TRIES: usize = 8;
+
 /// How many points were reached: a run is not the recorded one to the last call, but nearly.
 #[derive(Default)]
 pub struct Reach {
     tried: usize,
-    reached: usize,
+    missed: Vec<Point>,
 }
 
 // === impl Reach ===
 
 impl Reach {
-    /// One more point was tried.
-    pub fn count(&mut self, reached: bool) {
+    /// One more point: `kill` is tried until it says that it was reached.
+    pub fn point(&mut self, point: &Point, mut kill: impl FnMut() -> bool) {
         self.tried += 1;
-        self.reached += usize::from(reached);
-    }
-
-    /// A violation where too many were missed.
-    pub fn judge(&self, tally: &mut Tally) {
-        let Self { tried, reached } = *self;
-        if reached * 10 < tried * 9 {
-            tally.violation(format!("only {reached} of {tried} points were reached"));
+        if !(0..TRIES).any(|_| kill()) {
+            self.missed.push(point.clone());
         }
     }
+
+    /// A violation where too few were reached.
+    pub fn judge(&self, tally: &mut Tally) {
+        if !is_enough(self.tried, self.missed.len()) {
+            tally
+                .violation(format!("of {} points were not reached: {:?}", self.tried, self.missed));
+        }
+    }
+}
+
+/// Some were reached, and at most one of ten was missed, or the one that the recorded run alone may have
+/// had.
+fn is_enough(tried: usize, missed: usize) -> bool {
+    missed < tried && missed <= (tried / 10).max(1)
+}
+
+#[test]
+fn one_may_be_missed_and_not_all() {
+    assert!([(1, 0), (2, 1), (9, 1), (20, 2)].iter().all(|(tried, n)| is_enough(*tried, *n)));
+    assert!(![(0, 0), (1, 1), (3, 2), (9, 2), (20, 3)].iter().any(|(t, n)| is_enough(*t, *n)));
 }

@@ -13,7 +13,7 @@ use super::scene::Scene;
 use super::strace::{Call, Inject, Point, Tracer, is_gone, thread, waits};
 use crate::ledger::Tally;
 use crate::rig::{Pod, SOON, Sidecar};
-use crate::wait::eventually;
+use crate::wait::{Curtain, eventually};
 
 /// After so many publishes the next one ends an older generation.
 const BEFORE: usize = 2;
@@ -42,6 +42,7 @@ pub fn watched(pod: &Pod, work: impl FnOnce()) -> (Option<String>, u64) {
     let over = AtomicBool::new(false);
     let live = pod.live();
     scope(|scope| {
+        let curtain = Curtain(&over);
         let reader = scope.spawn(|| {
             let mut looks = 0;
             while !over.load(Ordering::Relaxed) {
@@ -56,7 +57,7 @@ pub fn watched(pod: &Pod, work: impl FnOnce()) -> (Option<String>, u64) {
             (None, looks)
         });
         work();
-        over.store(true, Ordering::Relaxed);
+        drop(curtain);
         reader.join().expect("a reader")
     })
 }
@@ -69,7 +70,7 @@ fn kill_everywhere(scene: &Scene, tally: &mut Tally) {
         if tally.is_broken() {
             break;
         }
-        reach.count(kill_at(scene, &call.point, tally));
+        reach.point(&call.point, || kill_at(scene, &call.point, tally));
     }
     reach.judge(tally);
     let _sidecar = scene.run();
@@ -89,7 +90,7 @@ pub fn record(scene: &Scene) -> Vec<Call> {
 
 /// Kills a publish at `point`, looks, and has the next run set everything right. False where the
 /// publish was over before that.
-fn kill_at(scene: &Scene, point: &Point, tally: &mut Tally) -> bool {
+pub fn kill_at(scene: &Scene, point: &Point, tally: &mut Tally) -> bool {
     let Some(killed) = kill(scene, point) else { return false };
     is_over(&killed, tally);
     true
@@ -115,7 +116,7 @@ pub fn kill<'a>(scene: &'a Scene, point: &'a Point) -> Option<Killed<'a>> {
 }
 
 /// What must be so after a kill, and that the next run sets everything right.
-pub fn is_over(killed: &Killed<'_>, tally: &mut Tally) {
+fn is_over(killed: &Killed<'_>, tally: &mut Tally) {
     let (scene, number) = (killed.scene, killed.scene.number());
     killed.readers_see(&[number - 1, number], tally);
     killed.is_over_without_consul(tally);

@@ -39,11 +39,7 @@ fn a_publish_that_is_asked_about_killed_at_every_call() {
         if tally.is_broken() {
             break;
         }
-        let killed = publish::kill(&asked.scene, &call.point);
-        reach.count(killed.is_some());
-        if let Some(killed) = killed {
-            publish::is_over(&killed, &mut tally);
-        }
+        reach.point(&call.point, || publish::kill_at(&asked.scene, &call.point, &mut tally));
     }
     reach.judge(&mut tally);
     let late = asked.late.load(Ordering::SeqCst);
@@ -62,12 +58,14 @@ fn a_refused_publish_killed_at_every_call() {
         if tally.is_broken() {
             break;
         }
-        let (calls, dead) = asked.refuse(Some(&call.point));
-        reach.count(dead);
-        if dead {
-            let last = calls.last().map_or("nothing", |call| &call.line);
-            asked.stays_refused(&format!("{} at {last}", call.point), &mut tally);
-        }
+        reach.point(&call.point, || {
+            let (calls, dead) = asked.refuse(Some(&call.point));
+            if dead {
+                let last = calls.last().map_or("nothing", |call| &call.line);
+                asked.stays_refused(&format!("{} at {last}", call.point), &mut tally);
+            }
+            dead
+        });
     }
     reach.judge(&mut tally);
     tally.finish();

@@ -30,17 +30,18 @@ fn killed_at_every_call() {
         if tally.is_broken() {
             break;
         }
-        newer();
-        let mut older = scene.generations();
-        let calls = Tracer::run(&restore(), Some((&call.point, Inject::Kill)));
-        let whole = calls.last().is_some_and(|call| call.line.ends_with("= ?"));
-        reach.count(whole);
-        let killed = Killed::new(&scene, &call.point, &calls);
-        killed.readers_see(&[restored, scene.number()], &mut tally);
-        older.extend(scene.generations());
-        let again = scene.pod.seedcar(&["backup", "restore", &name]);
-        tally.check(again.code() == 0, || format!("{killed}: the next restore: {}", again.err));
-        killed.is_over(restored, &older, &mut tally);
+        reach.point(&call.point, || {
+            newer();
+            let mut older = scene.generations();
+            let calls = Tracer::run(&restore(), Some((&call.point, Inject::Kill)));
+            let killed = Killed::new(&scene, &call.point, &calls);
+            killed.readers_see(&[restored, scene.number()], &mut tally);
+            older.extend(scene.generations());
+            let again = scene.pod.seedcar(&["backup", "restore", &name]);
+            tally.check(again.code() == 0, || format!("{killed}: the next restore: {}", again.err));
+            killed.is_over(restored, &older, &mut tally);
+            calls.last().is_some_and(|call| call.line.ends_with("= ?"))
+        });
     }
     reach.judge(&mut tally);
     tally.finish();

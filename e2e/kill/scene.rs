@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -66,6 +66,27 @@ fn all(number: u64) -> Vec<u8> {
     lines.join("\n").into_bytes()
 }
 
+/// The number of the content that a directory's `changing` is of.
+pub fn number_in(directory: &Path) -> Option<u64> {
+    fs::read_to_string(directory.join("changing")).ok()?.parse().ok()
+}
+
+/// Whether a plain `live/` has all of content `number`, or newer files in its place, and nothing older.
+pub fn is_all_in(live: &Path, number: u64) -> bool {
+    let is_new = |directory: &Path| number_in(directory).is_some_and(|found| found >= number);
+    let all = fs::read_to_string(live.join(ALL)).unwrap_or_default();
+    let all = all.lines().next().and_then(|line| line.strip_prefix("CHANGING=")?.parse().ok());
+    let older = |name: &String| {
+        let only = name.strip_prefix("only-").and_then(|only| only.parse::<u64>().ok());
+        only.is_some_and(|only| only < number)
+    };
+    // It goes only after everything newer is there.
+    let only = live.join(format!("only-{number}")).exists()
+        || number_in(live).is_some_and(|found| found > number);
+    let changed = is_new(live) && is_new(&live.join("dir"));
+    changed && all.is_some_and(|all: u64| all >= number) && only && !names(live).iter().any(older)
+}
+
 // === impl Scene ===
 
 impl Scene {
@@ -76,15 +97,16 @@ impl Scene {
 
     /// The same for a volume of this layout.
     pub fn of(layout: Layout) -> Self {
-        Self::make(layout, &json!({}))
+        Self::made(layout, &json!({}))
     }
 
     /// The same with this configuration beside the source and its outputs.
     pub fn configured(config: &Value) -> Self {
-        Self::make(Layout::Links, config)
+        Self::made(Layout::Links, config)
     }
 
-    fn make(layout: Layout, config: &Value) -> Self {
+    /// The same for a volume of this layout.
+    pub fn made(layout: Layout, config: &Value) -> Self {
         let consul = Consul::start(Kind::Real);
         let pod = Pod::configured(consul.addr(), config);
         let mut pod = pod.arg(&["--prefix", "app", "--backup-delay", "0ms", "--file", ALL]);
@@ -303,7 +325,7 @@ fn top_names(number: u64) -> BTreeSet<String> {
     files(number).keys().map(top).collect()
 }
 
-fn names(dir: &std::path::Path) -> Vec<String> {
+fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }

@@ -43,8 +43,7 @@ fn killed_at_every_call(scene: &Scene, tally: &mut Tally) {
         if tally.is_broken() {
             break;
         }
-        let tries = std::iter::repeat_with(|| kill_at(scene, &call.point, tally)).take(3);
-        reach.count(tries.into_iter().any(|reached| reached));
+        reach.point(&call.point, || kill_at(scene, &call.point, tally));
     }
     reach.judge(tally);
 }

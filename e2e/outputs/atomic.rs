@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::scope;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,10 +13,13 @@ use serde_json::{Value, json};
 use crate::consul::{Consul, Kind};
 use crate::ledger::{Tally, share};
 use crate::rig::{Pod, SOON};
-use crate::wait::{eventually, throughout};
+use crate::stories::scene::{A_WHILE, stopped};
+use crate::wait::{Curtain, eventually, throughout};
 
 const GROUP: &str = "outputs::atomic::a_transaction_over_three_prefixes_is_never_seen_in_parts";
 const SOURCES: [&str; 3] = ["base", "env", "app"];
+/// So many generations are to be seen at least, however fast they are written.
+const GENERATIONS: usize = 10;
 
 /// Each prefix has one key, named as the source.
 fn pod(consul: &Consul) -> Pod {
@@ -55,8 +58,9 @@ fn a_transaction_over_three_prefixes_is_never_seen_in_parts() {
     // Full reads come between those of the watch.
     let sidecar = pod.run(&["--heartbeat", "1s"]);
     let rounds = share(1_500, 20_000);
-    let done = AtomicBool::new(false);
-    let seen = scope(|scope| {
+    let (done, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+    scope(|scope| {
+        let curtain = Curtain(&done);
         let reader = scope.spawn(|| {
             let mut seen = BTreeSet::new();
             while !done.load(Ordering::Relaxed) {
@@ -64,16 +68,22 @@ fn a_transaction_over_three_prefixes_is_never_seen_in_parts() {
                 let whole = values.windows(2).all(|two| two[0] == two[1]);
                 tally.check(whole, || format!("a mix: {values:?}"));
                 seen.insert(values);
+                count.store(seen.len(), Ordering::Relaxed);
             }
-            seen.len()
         });
-        (1..=rounds).for_each(|n| write(&consul, n));
-        let last = rounds.to_string();
-        SOURCES.iter().for_each(|name| sidecar.shows(name, &last));
-        done.store(true, Ordering::Relaxed);
-        reader.join().expect("the reader ends")
+        let begun = Instant::now();
+        let are_few = || count.load(Ordering::Relaxed) < GENERATIONS && begun.elapsed() < SOON;
+        let mut last = 0;
+        while last < rounds || are_few() {
+            last += 1;
+            write(&consul, last);
+        }
+        SOURCES.iter().for_each(|name| sidecar.shows(name, last.to_string()));
+        drop(curtain);
+        reader.join().expect("the reader ends");
     });
-    assert!(seen > 10, "only {seen} generations were seen");
+    let seen = count.into_inner();
+    assert!(seen >= GENERATIONS, "only {seen} generations were seen");
     let status = sidecar.status();
     assert!(status.sources.values().all(|source| source.held.is_none()), "{status:?}");
     tally.finish();
@@ -111,6 +121,40 @@ fn what_is_held_of_one_keeps_back_the_others_and_comes_with_them() {
     sidecar.shows("base", "3");
 }
 
+/// The token loses a key of one source, then all of them, just before a change of the others.
+#[test]
+fn a_token_narrowed_on_one_of_them_holds_all() {
+    let consul = Consul::start_with_acl();
+    consul.put("env/secret", "1");
+    write(&consul, 1);
+    let all = "key_prefix \"\" { policy = \"read\" }\n";
+    consul.set_policy("reader", all);
+    let token = consul.create_token(&["reader"]);
+    let pod = pod(&consul).env("CONSUL_HTTP_TOKEN", &token);
+    let sidecar = pod.run(&["--seed", "--wait", "1s", "--heartbeat", "1s"]);
+    sidecar.shows("app", "1");
+    sidecar.until_fresh();
+    let losses = [("key \"env/secret\"", "filtered"), ("key_prefix \"env/\"", "empty")];
+    for (n, (hidden, reason)) in (2..).zip(losses) {
+        consul.set_policy("reader", &format!("{all}{hidden} {{ policy = \"deny\" }}"));
+        write(&consul, n);
+        let is_held = || sidecar.status().sources["env"].held.clone();
+        let held = eventually("it is held", SOON, is_held);
+        assert_eq!(held.reason.word(), reason);
+        let old = (n - 1).to_string();
+        throughout("all files stay", A_WHILE, || {
+            let same = |name: &&str| pod.read(name).as_deref() == Some(old.as_bytes());
+            SOURCES.iter().all(same) && pod.read("secret").is_some()
+        });
+        consul.set_policy("reader", all);
+        SOURCES.iter().for_each(|name| sidecar.shows(name, n.to_string()));
+        let is_free = || sidecar.status().sources.values().all(|source| source.held.is_none());
+        eventually("nothing is held", SOON, || is_free().then_some(()));
+        assert!(pod.read("secret").is_some());
+    }
+    stopped(sidecar);
+}
+
 #[test]
 fn they_start_from_backups_and_go_on() {
     let consul = Consul::start(Kind::Real);
@@ -124,7 +168,10 @@ fn they_start_from_backups_and_go_on() {
     let init = pod.seedcar(&["init", "--seed-timeout", "6s"]);
     assert_eq!(init.code(), 0, "{}", init.err);
     let sidecar = pod.run(&["--wait", "1s"]);
-    assert_eq!(sidecar.status().sources["env"].origin.word(), "backup");
+    eventually("each is of its backup", SOON, || {
+        let sources = sidecar.status().sources;
+        SOURCES.iter().all(|name| sources[*name].origin.word() == "backup").then_some(())
+    });
     consul.restart();
     write(&consul, 2);
     SOURCES.iter().for_each(|name| sidecar.shows(name, "2"));

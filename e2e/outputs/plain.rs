@@ -14,7 +14,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use crate::consul::{Consul, Kind};
 use crate::rig::{Pod, SOON};
 use crate::stories::scene::{Files, watching};
-use crate::wait::eventually;
+use crate::wait::{Curtain, eventually};
 
 /// Files and the directories above them, as a walk of `live/` finds them.
 fn tree(files: &[(&str, &str)]) -> Files {
@@ -114,6 +114,7 @@ fn a_watch_of_a_directory_hears_of_each_file_by_its_name() {
 fn read_while(pod: &Pod, paths: &[&str], work: impl FnOnce()) -> Option<String> {
     let over = AtomicBool::new(false);
     scope(|scope| {
+        let curtain = Curtain(&over);
         let reader = scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 for path in paths {
@@ -125,7 +126,7 @@ fn read_while(pod: &Pod, paths: &[&str], work: impl FnOnce()) -> Option<String> 
             None
         });
         work();
-        over.store(true, Ordering::Relaxed);
+        drop(curtain);
         reader.join().expect("a reader")
     })
 }

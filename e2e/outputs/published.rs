@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::consul::{Consul, Kind};
 use crate::rig::{Pod, SOON};
-use crate::wait::eventually;
+use crate::wait::{Curtain, eventually};
 
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 
@@ -35,6 +35,7 @@ fn one_transaction_is_never_seen_mixed_across_the_tree_and_the_files() {
     sidecar.until("the watch works", |s| s.mechanisms["watch"].up);
     let stop = AtomicBool::new(false);
     let seen = std::thread::scope(|scope| {
+        let curtain = Curtain(&stop);
         let reader = scope.spawn(|| {
             let mut seen = std::collections::BTreeSet::new();
             while !stop.load(Ordering::Relaxed) {
@@ -61,7 +62,7 @@ fn one_transaction_is_never_seen_mixed_across_the_tree_and_the_files() {
             let value = n.to_string();
             sidecar.shows("a", value.as_bytes());
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(curtain);
         reader.join().expect("the reader")
     });
     assert!(seen.len() > 10, "{seen:?}");

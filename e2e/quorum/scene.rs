@@ -15,7 +15,7 @@ use crate::consul::Cluster;
 use crate::ledger::Tally;
 use crate::rig::{Pod, Sidecar};
 use crate::stories::scene::requests_counted;
-use crate::wait::eventually;
+use crate::wait::{Curtain, eventually};
 
 /// An election, a server that catches up, or a back-off, on a busy machine.
 pub const HEALED: Duration = Duration::from_secs(60);
@@ -61,15 +61,6 @@ pub struct Actor<'s> {
     pub pod: &'s Pod,
     /// Its sidecar.
     pub sidecar: Sidecar<'s>,
-}
-
-/// Ends the threads of a scene, also when the story fails.
-struct Curtain<'s>(&'s AtomicBool);
-
-impl Drop for Curtain<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// The stories' threads look at the same things; one that failed has said so.

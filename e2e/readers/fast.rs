@@ -12,7 +12,7 @@ use super::writer::Writer;
 use crate::ledger::{Tally, share};
 use crate::rig::{Pod, SOON};
 use crate::stories::measured;
-use crate::wait::eventually;
+use crate::wait::{Curtain, eventually};
 
 /// One way of reading.
 type Kind = (&'static str, fn(&mut Reader));
@@ -37,6 +37,7 @@ fn no_reader_sees_a_torn_file_nor_through_a_handle_a_mix() {
     let begun = Instant::now();
     let (mut kills, mut starved) = (0, false);
     let counts: Vec<Counts> = scope(|scope| {
+        let curtain = Curtain(&stop);
         let readers = KINDS.map(|(name, read)| {
             let (pod, stop, handle_reads) = (&pod, &stop, &handle_reads);
             scope.spawn(move || {
@@ -62,7 +63,7 @@ fn no_reader_sees_a_torn_file_nor_through_a_handle_a_mix() {
             writer = Writer::start(pod.volume(), Layout::Links);
             starved = begun.elapsed() > Duration::from_secs(1800);
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(curtain);
         readers.map(|reader| reader.join().expect("a reader")).into()
     });
     let took = begun.elapsed().as_secs_f64();

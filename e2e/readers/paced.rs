@@ -10,6 +10,7 @@ use crate::consul::{Consul, Kind};
 use crate::ledger::{Tally, share};
 use crate::rig::Pod;
 use crate::stories::measured;
+use crate::wait::Curtain;
 
 /// Readers at the same time.
 const READERS: usize = 4;
@@ -33,6 +34,7 @@ fn no_young_generation_goes() {
     let lasts = Duration::from_secs(share(20, 300));
     let begun = Instant::now();
     let counts: Counts = scope(|scope| {
+        let curtain = Curtain(&stop);
         let readers = [(); READERS].map(|()| {
             scope.spawn(|| {
                 let mut reader = Reader::new(pod.volume());
@@ -52,7 +54,7 @@ fn no_young_generation_goes() {
             sleep(Duration::from_millis([0, 300, 3000][fastrand::usize(..3)]));
             sidecar.crash();
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(curtain);
         readers.into_iter().map(|reader| reader.join().expect("a reader")).sum()
     });
     let Counts { reads, torn, mixed, back, gone, young } = counts;

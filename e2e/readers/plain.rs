@@ -12,7 +12,7 @@ use super::writer::Writer;
 use crate::ledger::{Tally, share};
 use crate::rig::{Pod, SOON};
 use crate::stories::measured;
-use crate::wait::eventually;
+use crate::wait::{Curtain, eventually};
 
 #[test]
 fn no_file_is_ever_torn_or_missing() {
@@ -27,6 +27,7 @@ fn no_file_is_ever_torn_or_missing() {
     let begun = Instant::now();
     let (mut kills, mut alive) = (0, true);
     let counts: Counts = scope(|scope| {
+        let curtain = Curtain(&stop);
         let readers = [(); 2].map(|()| {
             scope.spawn(|| {
                 let mut reader = Reader::new(pod.volume());
@@ -43,7 +44,7 @@ fn no_file_is_ever_torn_or_missing() {
             kills += 1;
             writer = Writer::start(pod.volume(), Layout::Plain);
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(curtain);
         readers.into_iter().map(|reader| reader.join().expect("a reader")).sum()
     });
     let Counts { reads, torn, mixed, gone, .. } = counts;

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use crate::consul::{Consul, Kind};
 use crate::rig::Pod;
 use crate::stories::{measured, seeded, watching};
+use crate::wait::Curtain;
 
 told_on_both!(
     python_reads_a_file_and_a_tree,
@@ -221,6 +222,7 @@ fn read_while_writing(pod: &Pod, consul: &Consul) -> (Seen, u64) {
     let data = pod.live().join("..data/");
     let mut written = 0;
     std::thread::scope(|scope| {
+        let _curtain = Curtain(&stop);
         for _ in 0..READERS {
             scope.spawn(|| {
                 let mut buffer = vec![0; content(u64::MAX).len() + 1];
@@ -233,7 +235,6 @@ fn read_while_writing(pod: &Pod, consul: &Consul) -> (Seen, u64) {
             written += 1;
             write_three(consul, written);
         }
-        stop.store(true, Ordering::Relaxed);
     });
     (seen, written)
 }

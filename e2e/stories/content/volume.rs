@@ -12,7 +12,7 @@ use seedcar::publisher::persist::StatusFile;
 use crate::consul::Kind;
 use crate::rig::{Pod, SOON};
 use crate::stories::{seeded, watching};
-use crate::wait::eventually;
+use crate::wait::{Curtain, eventually};
 
 told_on_both!(
     an_unchanged_file_is_the_same_inode_in_the_next_generation,
@@ -77,6 +77,7 @@ fn old_generations_are_few_and_go_after_five_seconds(kind: Kind) {
     let (most, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let mut last_put = Instant::now();
     std::thread::scope(|scope| {
+        let _curtain = Curtain(&stop);
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
                 most.fetch_max(generations(&pod).len(), Ordering::Relaxed);
@@ -88,7 +89,6 @@ fn old_generations_are_few_and_go_after_five_seconds(kind: Kind) {
             consul.put("app/a", n.to_string());
             sidecar.shows("a", n.to_string());
         }
-        stop.store(true, Ordering::Relaxed);
     });
     let most = most.into_inner();
     assert!((2..=4).contains(&most), "{most} generations at one time");
