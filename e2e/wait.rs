@@ -69,8 +69,8 @@ pub fn throughout_every(
     }
 }
 
-/// Ends threads that look at something until this flag is raised: it is, as soon as this is dropped, also by
-/// an assertion that fails. Without it a scope would wait for them for ever.
+/// Ends threads that look at something until this flag is raised: it is, as soon as this is dropped, also
+/// by an assertion that fails. Without it a scope would wait for them for ever.
 pub struct Curtain<'f>(pub &'f AtomicBool);
 
 impl Drop for Curtain<'_> {

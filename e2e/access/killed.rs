@@ -70,7 +70,7 @@ fn each_call(name: &'static str, act: Act<'_>) {
         if tally.is_broken() {
             break;
         }
-        reach.point(|| {
+        reach.point(&call.point, || {
             let (_, dead) = act(&killed, Some(&call.point));
             if dead {
                 killed.goes_on(&call.point, &mut tally);

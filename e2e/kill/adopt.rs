@@ -38,7 +38,7 @@ fn kill_everywhere(scene: &Scene, tally: &mut Tally) {
             break;
         }
         // Numbered from the gate on, at which the publisher may have knocked once more.
-        reach.point(|| kill_at(scene, &call.point, tally));
+        reach.point(&call.point, || kill_at(scene, &call.point, tally));
     }
     reach.judge(tally);
     let _sidecar = scene.run();

@@ -1,5 +1,5 @@
-//! A publish of what was read in one transaction, killed at each call: of two parts both are the old ones or
-//! both the new.
+//! A publish of what was read in one transaction, killed at each call: of two parts both are the old ones
+//! or both the new.
 
 use std::cell::Cell;
 use std::fs;
@@ -34,7 +34,7 @@ fn both_parts_or_neither() {
         if tally.is_broken() {
             break;
         }
-        reach.point(|| pair.kill_at(&call.point, &mut tally));
+        reach.point(&call.point, || pair.kill_at(&call.point, &mut tally));
     }
     reach.judge(&mut tally);
     tally.finish();

@@ -25,7 +25,7 @@ fn killed_at_every_call() {
         if tally.is_broken() {
             break;
         }
-        reach.point(|| kill_at(&scene, &call.point, &mut tally));
+        reach.point(&call.point, || kill_at(&scene, &call.point, &mut tally));
     }
     reach.judge(&mut tally);
     what_is_left_is_swept(&scene, &mut tally);

@@ -35,7 +35,8 @@ fn the_command_killed_at_every_call() {
             if tally.is_broken() {
                 break;
             }
-            reach.point(|| kill_command(&scene, before, args, &call.point, &mut tally));
+            reach
+                .point(&call.point, || kill_command(&scene, before, args, &call.point, &mut tally));
         }
     }
     reach.judge(&mut tally);
@@ -79,7 +80,7 @@ fn a_fleet_killed_at_every_call() {
             if tally.is_broken() {
                 break;
             }
-            reach.point(|| {
+            reach.point(&call.point, || {
                 let (calls, dead) = turn(&scene, freezes, Some(&call.point));
                 if dead {
                     let last = calls.last().map_or("nothing", |call| &call.line);

@@ -48,7 +48,7 @@ fn the_publisher_killed_at_every_call() {
         if tally.is_broken() {
             break;
         }
-        reach.point(|| {
+        reach.point(&call.point, || {
             let killed = publish::kill(&told.scene, &call.point);
             killed.map(|killed| told.next_run_tells(&killed, &mut tally)).is_some()
         });
@@ -70,7 +70,7 @@ fn whoever_tells_killed_at_every_call() {
         if tally.is_broken() {
             break;
         }
-        reach.point(|| {
+        reach.point(&call.point, || {
             let (dead, calls) = told.tell(Some(&call.point));
             if dead {
                 let killed = Killed::new(&told.scene, &call.point, &calls);

@@ -70,7 +70,7 @@ fn kill_everywhere(scene: &Scene, tally: &mut Tally) {
         if tally.is_broken() {
             break;
         }
-        reach.point(|| kill_at(scene, &call.point, tally));
+        reach.point(&call.point, || kill_at(scene, &call.point, tally));
     }
     reach.judge(tally);
     let _sidecar = scene.run();

@@ -39,7 +39,7 @@ fn a_publish_that_is_asked_about_killed_at_every_call() {
         if tally.is_broken() {
             break;
         }
-        reach.point(|| publish::kill_at(&asked.scene, &call.point, &mut tally));
+        reach.point(&call.point, || publish::kill_at(&asked.scene, &call.point, &mut tally));
     }
     reach.judge(&mut tally);
     let late = asked.late.load(Ordering::SeqCst);
@@ -58,7 +58,7 @@ fn a_refused_publish_killed_at_every_call() {
         if tally.is_broken() {
             break;
         }
-        reach.point(|| {
+        reach.point(&call.point, || {
             let (calls, dead) = asked.refuse(Some(&call.point));
             if dead {
                 let last = calls.last().map_or("nothing", |call| &call.line);

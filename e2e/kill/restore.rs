@@ -30,7 +30,7 @@ fn killed_at_every_call() {
         if tally.is_broken() {
             break;
         }
-        reach.point(|| {
+        reach.point(&call.point, || {
             newer();
             let mut older = scene.generations();
             let calls = Tracer::run(&restore(), Some((&call.point, Inject::Kill)));

@@ -43,7 +43,7 @@ fn killed_at_every_call(scene: &Scene, tally: &mut Tally) {
         if tally.is_broken() {
             break;
         }
-        reach.point(|| kill_at(scene, &call.point, tally));
+        reach.point(&call.point, || kill_at(scene, &call.point, tally));
     }
     reach.judge(tally);
 }

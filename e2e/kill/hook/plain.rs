@@ -1,4 +1,5 @@
-//! The same of a plain tree, whose files come one by one: nobody is told of a change before all of it is there.
+//! The same of a plain tree, whose files come one by one: nobody is told of a change before all of it is
+//! there.
 
 use std::collections::BTreeMap;
 use std::fs;
