@@ -158,7 +158,9 @@ impl Source {
         if let Some(group) = &self.group {
             return self.offer_in_group(client, group, reading, how).await;
         }
-        reading.hides = self.hides(client, reading).await;
+        // What is out of date lacks what came since, and is not used.
+        let is_old = self.is_outdated(&reading.marks());
+        reading.hides = !is_old && self.hides(client, reading).await;
         Ok(match self.weigh(reading, how, sys::now()) {
             Weighed::Settled(offered) => offered,
             Weighed::Doubted(hold) => {

@@ -161,6 +161,9 @@ impl Source {
     ) -> Option<Offered> {
         let mut judged = Vec::new();
         for (source, reading) in self.members().zip(readings.iter_mut()) {
+            if source.is_outdated(&reading.marks()) {
+                return None;
+            }
             reading.hides = source.hides(client, reading).await;
             let verdict = source.conclude(client, reading).await?;
             judged.push((source, &*reading, verdict));
