@@ -84,7 +84,7 @@ fn keys_are_chosen_renamed_and_decoded_and_files_have_their_modes() {
     // And what is adopted is what was published: nothing is made again.
     let sidecar = pod.run(&[]);
     sidecar.until_fresh();
-    assert_eq!(sidecar.events("adopted").len(), 1);
+    eventually("it is adopted", SOON, || (sidecar.events("adopted").len() == 1).then_some(()));
     assert!(sidecar.events("made_again").is_empty());
 }
 
