@@ -11,6 +11,18 @@ pub const PROOFS: &[Proof] = &[
         mutants: &["publisher-drops-old-generation-at-once"],
     },
     Proof {
+        promise: "P1",
+        test: "publisher::tests::spares::a_slow_reader_of_a_superseded_generation_finds_what_it_held_or_nothing",
+        shows: "directories go from generation to generation, and none changes under a reader",
+        mutants: &["spare-gives-what-has-changed"],
+    },
+    Proof {
+        promise: "P10",
+        test: "publisher::tests::spares::what_is_left_holds_nothing_that_is_not_published",
+        shows: "what a superseded generation leaves to the next has no value of its own",
+        mutants: &["spare-keeps-what-has-changed"],
+    },
+    Proof {
         promise: "P2",
         test: "model::cursor::tests::each_index_rule",
         shows: "what a higher, an equal and a lower index mean, early and late",

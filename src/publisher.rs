@@ -12,6 +12,7 @@ pub mod pending;
 pub mod persist;
 pub mod plain;
 mod show;
+mod spare;
 mod takeover;
 mod tell;
 #[cfg(test)]
@@ -38,15 +39,17 @@ use crate::model::layout::Layout;
 use crate::model::moment::Moment;
 use crate::model::offer::{Content, Offer};
 use crate::model::output::Output;
+use crate::model::plan::difference::{Changes, Difference};
 use crate::model::plan::{Part, Plan};
 use crate::model::snapshot::{Digest, Snapshot};
 use crate::slot::Slots;
 use crate::supervise::Pulse;
 use crate::sys;
 
-use generation::{Changes, Generation};
+use generation::{Generation, Old};
 use pending::{Pending, Taken};
 use persist::Persist;
+use spare::{Retired, Spare};
 use volume::{Error, Volume};
 
 /// A superseded generation goes at this age. A reader slower than that opens the directory again.
@@ -103,7 +106,9 @@ pub struct Publisher {
     current: Option<Current>,
     /// What `..data` pointed to at the start and is no generation of ours to go on from.
     unadopted: Option<String>,
-    retired: VecDeque<(Moment, String)>,
+    retired: VecDeque<Retired>,
+    /// Directories for the next generation to take over.
+    spare: Option<Spare>,
     /// A failure left something in the volume.
     littered: bool,
     pending: Pending,
@@ -215,7 +220,8 @@ impl Publisher {
             persist,
             current: None,
             unadopted: None,
-            retired: earlier.into_iter().map(|name| (sys::now(), name)).collect(),
+            retired: earlier.into_iter().map(|name| Retired::unknown(sys::now(), name)).collect(),
+            spare: None,
             littered: false,
             pending,
             blocked: None,
@@ -274,8 +280,8 @@ impl Publisher {
     /// How long there is nothing to do.
     fn idle(&self, now: Moment) -> Duration {
         let mut until = now + IDLE;
-        if let Some((since, _)) = self.retired.front() {
-            until = until.min(*since + KEEP);
+        if let Some(oldest) = self.retired.front() {
+            until = until.min(oldest.until(KEEP));
         }
         if self.pending.is_complete(&self.board) {
             let next = self.look_again.map(|pause| now + pause);
@@ -444,15 +450,23 @@ impl Publisher {
         let manifest = self.manifest(&name, tree, contents);
         let is_new = making.inbox().is_some();
         let previous = self.current.as_ref().map(|c| &c.generation).filter(|_| is_new);
-        if generation::check_room(&self.volume, &plan, previous).is_err() {
+        let difference = Difference::between(previous.and_then(|p| p.plan.as_ref()), &plan);
+        if generation::check_room(&self.volume, &plan, &difference).is_err() {
             // The old generations are in the way of the new: readers of them open again.
-            while let Some((_, old)) = self.retired.pop_front() {
+            let spare = self.spare.take().map(|spare| spare.name);
+            let retired = self.retired.drain(..).map(|retired| retired.name);
+            for old in retired.chain(spare) {
                 volume::remove_tree(self.volume.home(), &old)?;
             }
-            generation::check_room(&self.volume, &plan, previous)?;
+            generation::check_room(&self.volume, &plan, &difference)?;
         }
-        let fd = generation::build(&self.volume, &name, &plan, &manifest, previous)?;
-        let changes = generation::changes(previous.and_then(|p| p.plan.as_ref()), &plan);
+        // It is used up, whatever comes of this: what is left of it is removed with the old generations.
+        let spare = self.spare.take();
+        let used =
+            spare.iter().map(|spare| Retired::unknown(Moment::default(), spare.name.clone()));
+        used.for_each(|used| self.retired.push_front(used));
+        let old = Old { difference: &difference, previous, spare: spare.as_ref() };
+        let fd = generation::build(&self.volume, &name, &plan, &manifest, &old)?;
         if let Some(inbox) = asked {
             let mut said = self.ask_outside(&name, &manifest, inbox);
             if said.is_ok() && self.is_frozen(sys::now()) {
@@ -476,8 +490,9 @@ impl Publisher {
         let generation = Generation { name, fd, plan: Some(plan) };
         let old = self.current.replace(Current { generation, tree });
         let old = old.map(|old| old.generation.name).or_else(|| self.unadopted.take());
-        self.retired.extend(old.map(|name| (now, name)));
-        Ok(changes)
+        self.retired.extend(old.map(|name| Retired::replaced(now, name)));
+        self.retired.iter_mut().for_each(|retired| retired.note(&difference));
+        Ok(difference.changes)
     }
 
     /// Makes the visible names. A failure is shown, and tried again a moment later; the generation

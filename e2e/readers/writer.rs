@@ -14,8 +14,9 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use seedcar::model::key::{Prefix, PrefixRules};
 use seedcar::model::layout::Layout;
 use seedcar::model::plan::Plan;
+use seedcar::model::plan::difference::Difference;
 use seedcar::model::snapshot::{Entry, Snapshot};
-use seedcar::publisher::generation::{self, Generation};
+use seedcar::publisher::generation::{self, Generation, Old};
 use seedcar::publisher::manifest::Manifest;
 use seedcar::publisher::plain;
 use seedcar::publisher::volume::{self, Volume};
@@ -79,7 +80,9 @@ fn publish(volume: &Volume, number: u64, previous: Option<&Generation>) -> Gener
         outputs: None,
         sources: Vec::new(),
     };
-    let fd = generation::build(volume, &name, &plan, &manifest, previous).expect("a generation");
+    let difference = Difference::between(previous.and_then(|p| p.plan.as_ref()), &plan);
+    let old = Old { difference: &difference, previous, spare: None };
+    let fd = generation::build(volume, &name, &plan, &manifest, &old).expect("a generation");
     if volume.layout == Layout::Plain {
         plain::reconcile(volume, fd.as_fd()).expect("files");
     }

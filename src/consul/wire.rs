@@ -80,6 +80,8 @@ pub struct Decoder<'a> {
 /// The entries of one snapshot, while they come.
 struct Entries<'a> {
     previous: Option<&'a Snapshot>,
+    /// Where in the previous snapshot the next key is, if nothing but values has changed.
+    next: usize,
     caps: Caps,
     entries: Vec<Arc<Entry>>,
     bytes: u64,
@@ -223,7 +225,7 @@ impl<'a> Decoder<'a> {
 impl<'a> Entries<'a> {
     fn new(previous: Option<&'a Snapshot>, caps: Caps) -> Self {
         let entries = Vec::with_capacity(previous.map_or(0, Snapshot::keys));
-        Self { previous, caps, entries, bytes: 0, scratch: Vec::new() }
+        Self { previous, next: 0, caps, entries, bytes: 0, scratch: Vec::new() }
     }
 
     fn count(&self) -> usize {
@@ -267,9 +269,19 @@ impl<'a> Entries<'a> {
         Ok(())
     }
 
-    fn entry(&self, wire: &Wire<'_>) -> Arc<Entry> {
+    /// The entry that the previous snapshot has of a key. Both lists are in the order of keys: a search
+    /// for each would cost as much as all else that is done about it.
+    fn known(&mut self, key: &str) -> Option<&'a Arc<Entry>> {
+        let previous = self.previous?;
+        let is_next = previous.entries().get(self.next).is_some_and(|next| *next.key == *key);
+        let at = if is_next { self.next } else { previous.position(key)? };
+        self.next = at + 1;
+        Some(&previous.entries()[at])
+    }
+
+    fn entry(&mut self, wire: &Wire<'_>) -> Arc<Entry> {
         let (create, modify) = (wire.create_index, wire.modify_index);
-        let known = self.previous.and_then(|p| p.get(&wire.key));
+        let known = self.known(&wire.key);
         let Some(known) = known.filter(|k| *k.value == *self.scratch) else {
             return Arc::new(Entry::new(&wire.key, &self.scratch, wire.flags, create, modify));
         };

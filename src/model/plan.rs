@@ -1,5 +1,6 @@
 //! Snapshots in, the files of a generation out.
 
+pub mod difference;
 mod gather;
 
 use std::collections::HashSet;
@@ -327,9 +328,13 @@ impl Sorter {
         // One tree arrives in path order already.
         self.files.sort_by(|a, b| a.path().cmp(b.path()));
         let directories = self.directories();
-        let (files, shadowed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.files)
-            .into_iter()
-            .partition(|f| directories.binary_search_by(|d| (**d).cmp(f.path())).is_err());
+        // Both are in the order of paths.
+        let mut next = directories.iter().peekable();
+        let (files, shadowed): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.files).into_iter().partition(|file| {
+                while next.next_if(|directory| ***directory < *file.path()).is_some() {}
+                next.peek().is_none_or(|directory| ***directory != *file.path())
+            });
         shadowed.iter().for_each(|file| self.skip(file, Unsafe::Shadowed));
         // A key that is missing from several outputs is named once.
         self.skipped.sort_by(|a, b| (a.source, &a.entry.key).cmp(&(b.source, &b.entry.key)));

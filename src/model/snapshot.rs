@@ -117,10 +117,14 @@ impl Snapshot {
         self.bytes
     }
 
+    /// Where among the entries this key is, if it is there.
+    pub fn position(&self, key: &str) -> Option<usize> {
+        self.entries.binary_search_by(|e| (*e.key).cmp(key)).ok()
+    }
+
     /// The entry of this key, if there is one.
     pub fn get(&self, key: &str) -> Option<&Arc<Entry>> {
-        let at = self.entries.binary_search_by(|e| (*e.key).cmp(key)).ok()?;
-        Some(&self.entries[at])
+        Some(&self.entries[self.position(key)?])
     }
 }
 

@@ -11,6 +11,7 @@ use rustix::fs::{self, AtFlags, FileType, Mode};
 
 use super::manifest::Manifest;
 use super::plain;
+use super::spare::{self, Spare, Taken};
 use super::takeover;
 use super::tree::Tree;
 use super::volume::{
@@ -18,7 +19,8 @@ use super::volume::{
     remove_tree, unlink, write_new,
 };
 use crate::model::layout::Layout;
-use crate::model::plan::{File, Plan};
+use crate::model::plan::Plan;
+use crate::model::plan::difference::Difference;
 
 /// Room kept free beyond what a generation takes: its manifest, our own files, the next links.
 const RESERVE: u64 = 64 * 1024;
@@ -33,30 +35,28 @@ pub struct Generation {
     pub plan: Option<Plan>,
 }
 
-/// How many keys a new generation added, changed and removed, and which.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// New files.
-    pub added: u64,
-    /// Files with other content.
-    pub updated: u64,
-    /// Files gone.
-    pub removed: u64,
-    /// The paths of all of them, where it is known what was there before.
-    pub paths: Option<Vec<Box<str>>>,
+/// What a generation is made of, but for what is written.
+pub struct Old<'o> {
+    /// What it has in common with the one before it.
+    pub difference: &'o Difference,
+    /// The one before it.
+    pub previous: Option<&'o Generation>,
+    /// Directories that it takes over.
+    pub spare: Option<&'o Spare>,
 }
 
-/// Builds the generation `name` from `plan`, invisible. Files that `previous` holds unchanged become
-/// hard links: no write, no new page, and a watch on such a file hears only of its link count.
+/// Builds the generation `name` from `plan`, invisible. Directories in which nothing has changed come from
+/// the spare, other files that the previous one holds unchanged become hard links: no write, no new page,
+/// and a watch on such a file hears of its link count at most.
 pub fn build(
     volume: &Volume,
     name: &str,
     plan: &Plan,
     manifest: &Manifest,
-    previous: Option<&Generation>,
+    old: &Old<'_>,
 ) -> Result<OwnedFd> {
     fs::mkdirat(volume.home(), name, Mode::from_raw_mode(0o700)).step("make a generation")?;
-    let built = fill(volume, name, plan, manifest, previous);
+    let built = fill(volume, name, plan, manifest, old);
     if built.is_err() {
         // Half a generation is of no use and takes the room that the next try needs.
         remove_tree(volume.home(), name)?;
@@ -112,7 +112,8 @@ pub fn earlier(volume: &Volume) -> Result<Vec<String>> {
     let current = volume.current()?;
     let mut found = Vec::new();
     for (name, kind) in volume::entries(volume.home())? {
-        if kind == FileType::Directory && is_generation(&name) && current.as_ref() != Some(&name) {
+        let is_one = is_generation(&name) && !spare::is_spare(&name);
+        if kind == FileType::Directory && is_one && current.as_ref() != Some(&name) {
             let stat = fs::statat(volume.home(), &name, AtFlags::SYMLINK_NOFOLLOW);
             let stat = stat.step("stat a generation")?;
             if stat.st_mode & 0o7777 == WHOLE {
@@ -151,13 +152,13 @@ pub fn sweep(volume: &Volume, kept: &[String]) -> Result<()> {
 
 /// Refuses a generation that would not fit, before anything is written: a volume filled to its brim
 /// fails other writers too, and pages count against the container's memory limit.
-pub fn check_room(volume: &Volume, plan: &Plan, previous: Option<&Generation>) -> Result<()> {
+pub fn check_room(volume: &Volume, plan: &Plan, difference: &Difference) -> Result<()> {
     let (bytes, inodes) = volume.room()?;
-    let is_new = |file: &&File| !is_unchanged(previous, file);
-    let pages: u64 = plan.files.iter().filter(is_new).map(|f| pages(f.value().len())).sum();
+    let new = plan.files.iter().zip(&difference.same).filter(|(_, same)| !**same);
+    let pages: u64 = new.map(|(file, _)| pages(file.value().len())).sum();
     let shown = match volume.layout {
         Layout::Links => plan.top_names().len() as u64,
-        Layout::Plain => plan.inodes() - known_names(previous, plan),
+        Layout::Plain => plan.inodes() - difference.common,
     };
     let needed = pages + plan.directories.len() as u64 * 4096 + RESERVE;
     if let Some(free) = bytes.filter(|free| *free < needed) {
@@ -171,46 +172,8 @@ pub fn check_room(volume: &Volume, plan: &Plan, previous: Option<&Generation>) -
     }
 }
 
-/// What changed from one plan to the next. Without the previous plan everything is new.
-pub fn changes(previous: Option<&Plan>, plan: &Plan) -> Changes {
-    let Some(previous) = previous else {
-        return Changes { added: plan.files.len() as u64, ..Changes::default() };
-    };
-    let mut changes = Changes::default();
-    let mut paths: Vec<Box<str>> = Vec::new();
-    for file in &plan.files {
-        match previous.get(file.path()) {
-            None => changes.added += 1,
-            Some(old) if !old.is_as(file) => changes.updated += 1,
-            Some(_) => continue,
-        }
-        paths.push(file.path().into());
-    }
-    let kept = plan.files.len() as u64 - changes.added;
-    changes.removed = previous.files.len() as u64 - kept;
-    if changes.removed > 0 {
-        let gone = previous.files.iter().filter(|old| plan.get(old.path()).is_none());
-        paths.extend(gone.map(|old| Box::from(old.path())));
-    }
-    changes.paths = Some(paths);
-    changes
-}
-
-/// How many of the plan's files and directories are in `live/` already.
-fn known_names(previous: Option<&Generation>, plan: &Plan) -> u64 {
-    let Some(old) = previous.and_then(|p| p.plan.as_ref()) else { return 0 };
-    let files = plan.files.iter().filter(|f| old.get(f.path()).is_some()).count();
-    let directories = plan.directories.iter().filter(|d| old.directories.binary_search(d).is_ok());
-    (files + directories.count()) as u64
-}
-
 fn pages(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(4096) * 4096
-}
-
-fn is_unchanged(previous: Option<&Generation>, file: &File) -> bool {
-    let old = previous.and_then(|p| p.plan.as_ref()).and_then(|plan| plan.get(file.path()));
-    old.is_some_and(|old| old.is_as(file))
 }
 
 fn fill(
@@ -218,15 +181,15 @@ fn fill(
     name: &str,
     plan: &Plan,
     manifest: &Manifest,
-    previous: Option<&Generation>,
+    from: &Old<'_>,
 ) -> Result<OwnedFd> {
     let root = volume::open_directory(volume.home(), name).step("open a generation")?;
-    make_directories(&root, plan)?;
+    let taken = make_directories(&root, plan, from)?;
     let mut new = Tree::new(root.as_fd());
-    let mut old = previous.map(|p| Tree::new(p.fd.as_fd()));
-    for file in &plan.files {
-        let linked = is_unchanged(previous, file)
-            && old.as_mut().is_some_and(|old| link(old, &mut new, file.path()).is_ok());
+    let mut old = from.previous.map(|p| Tree::new(p.fd.as_fd()));
+    for (file, same) in taken.others(&plan.files, &from.difference.same) {
+        let linked =
+            same && old.as_mut().is_some_and(|old| link(old, &mut new, file.path()).is_ok());
         if !linked {
             let (parent, name) = new.parent(file.path()).step("open a directory")?;
             write_new(parent, name, file.value(), file.mode)?;
@@ -237,13 +200,22 @@ fn fill(
     Ok(root)
 }
 
-fn make_directories(root: &OwnedFd, plan: &Plan) -> Result<()> {
+/// Takes the spare's where they are as they should be, and makes the others. Returns which were taken.
+fn make_directories<'p>(root: &OwnedFd, plan: &'p Plan, from: &Old<'_>) -> Result<Taken<'p>> {
     let mut tree = Tree::new(root.as_fd());
+    let mut taken = Taken::default();
     for path in &plan.directories {
+        if taken.holds(path) {
+            continue;
+        }
         let (parent, name) = tree.parent(path).step("open a directory")?;
-        fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)).step("make a directory")?;
+        if from.spare.is_some_and(|spare| spare.give(path, from.difference, parent, name)) {
+            taken.add(path);
+        } else {
+            fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)).step("make a directory")?;
+        }
     }
-    Ok(())
+    Ok(taken)
 }
 
 /// Fails where the file is gone, or the kernel does not let us link it (another owner): then it is

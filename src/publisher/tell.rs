@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::generation::Changes;
 use super::manifest::{Manifest, Part};
 use super::{Publisher, persist};
 use crate::metrics::Id;
@@ -11,6 +10,7 @@ use crate::model::moment::{Moment, rfc3339};
 use crate::model::offer::Content;
 use crate::model::output;
 use crate::model::plan::Plan;
+use crate::model::plan::difference::Changes;
 use crate::model::snapshot::{Digest, Snapshot};
 use crate::sys;
 

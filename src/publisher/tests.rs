@@ -15,6 +15,7 @@ use crate::model::reading::Marks;
 use crate::model::snapshot::Entry;
 
 mod plain_layout;
+mod spares;
 
 /// A volume with a publisher of one source under `p/`.
 struct Rig {

@@ -2,12 +2,14 @@
 
 use std::os::fd::AsFd;
 
-use super::generation::{self, Changes, Generation};
+use super::generation::{self, Generation};
 use super::manifest::Manifest;
+use super::spare::{Retired, Spare};
 use super::{Current, KEEP, KEEP_COUNT, Making, NAMES_AGAIN, Publisher, audit, persist, volume};
 use crate::metrics::Id;
 use crate::model::moment::Moment;
 use crate::model::output;
+use crate::model::plan::difference::Changes;
 use crate::sys;
 
 impl Publisher {
@@ -100,20 +102,34 @@ impl Publisher {
     /// Removes old generations, and what a failure left.
     pub(super) fn collect(&mut self, now: Moment) {
         if self.littered {
-            let kept = self.retired.iter().map(|(_, name)| name);
+            let kept = self.retired.iter().map(|retired| &retired.name);
+            let kept = kept.chain(self.spare.as_ref().map(|spare| &spare.name));
             let current = self.current.iter().map(|c| &c.generation.name);
             let kept: Vec<_> = kept.chain(current).cloned().collect();
             self.littered = generation::sweep(&self.volume, &kept).is_err();
         }
-        while let Some((since, name)) = self.retired.front() {
-            if self.retired.len() < KEEP_COUNT && now.since(*since) < KEEP {
+        while let Some(oldest) = self.retired.front() {
+            if self.retired.len() < KEEP_COUNT && now < oldest.until(KEEP) {
                 return;
             }
-            if let Err(error) = volume::remove_tree(self.volume.home(), name) {
+            if let Err(error) =
+                self.end(oldest).map(|spare| self.spare = spare.or(self.spare.take()))
+            {
                 tracing::warn!(event = "collect_failed", error_kind = error.kind(), %error, "an old generation stays for now");
                 self.littered = true;
             }
             self.retired.pop_front();
         }
+    }
+
+    /// Removes an old generation, or makes it the spare where there is none.
+    fn end(&self, old: &Retired) -> volume::Result<Option<Spare>> {
+        let plan = self.current.as_ref().and_then(|current| current.generation.plan.as_ref());
+        if let Some(plan) = plan.filter(|_| self.spare.is_none())
+            && let Some(spare) = old.spare(&self.volume, plan)?
+        {
+            return Ok(Some(spare));
+        }
+        volume::remove_tree(self.volume.home(), &old.name).map(|()| None)
     }
 }

@@ -1,0 +1,190 @@
+//! What a superseded generation leaves to the next one: whole directories in which nothing has changed.
+//!
+//! A hard link for each file, and later its removal, is most of what a small change in a large prefix
+//! costs. So a generation whose time is over is not removed altogether. It loses its name, as ever, and
+//! all in it that is no longer published. What remains are directories that the current generation has
+//! too, with links to the very same files: they hold no content of their own. The next generation takes
+//! them over, by one rename each, where they are still as it wants them.
+//!
+//! No directory that anybody may have seen is ever changed, only moved or removed: whoever still reads a
+//! superseded generation finds what it held, or nothing.
+
+use std::collections::HashSet;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::fs::{self, AtFlags, FileType};
+
+use super::tree::Tree;
+use super::volume::{self, Result, Step, Volume};
+use crate::model::moment::Moment;
+use crate::model::plan::difference::{Difference, Directories};
+use crate::model::plan::{File, Plan};
+
+/// What its name begins with. It looks like a generation's, so that what a killed process leaves is swept.
+const SPARE: &str = "..2spare.";
+/// With fewer files than these in its directories it is not worth its keeping: links are as cheap.
+const WORTH: usize = 256;
+
+/// A superseded generation.
+pub struct Retired {
+    since: Moment,
+    /// Its directory name.
+    pub name: String,
+    /// The directories that are not as they are in the current one; `None` if nobody knows.
+    touched: Option<Directories>,
+}
+
+/// Directories to be taken over.
+pub struct Spare {
+    /// Its directory name.
+    pub name: String,
+    fd: OwnedFd,
+    /// What it lacks of the current generation.
+    touched: Directories,
+}
+
+/// Which directories of a plan were taken over.
+#[derive(Default)]
+pub struct Taken<'p> {
+    directories: HashSet<&'p str>,
+}
+
+/// Whether a name is that of a spare: then it is no generation, however whole it looks.
+pub fn is_spare(name: &str) -> bool {
+    name.starts_with(SPARE)
+}
+
+// === impl Retired ===
+
+impl Retired {
+    /// One of an earlier process, of which nothing is known.
+    pub fn unknown(since: Moment, name: String) -> Self {
+        Self { since, name, touched: None }
+    }
+
+    /// The one that was current until now.
+    pub fn replaced(since: Moment, name: String) -> Self {
+        Self { since, name, touched: Some(Directories::new()) }
+    }
+
+    /// When its time is over, if no newer ones end it sooner.
+    pub fn until(&self, keep: Duration) -> Moment {
+        self.since + keep
+    }
+
+    /// Another generation has become current.
+    pub fn note(&mut self, difference: &Difference) {
+        match (&mut self.touched, &difference.touched) {
+            (Some(mine), Some(new)) => mine.extend(new.iter().cloned()),
+            _ => self.touched = None,
+        }
+    }
+
+    /// Takes its name away and leaves only what is as in `plan`, which is published. None where that is
+    /// not worth it: then it is untouched.
+    pub fn spare(&self, volume: &Volume, plan: &Plan) -> Result<Option<Spare>> {
+        let Some(touched) = self.touched.as_ref().filter(|touched| worth(plan, touched) >= WORTH)
+        else {
+            return Ok(None);
+        };
+        let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(10).collect();
+        let name = format!("{SPARE}{random}");
+        fs::renameat(volume.home(), &*self.name, volume.home(), &*name).step("rename")?;
+        let fd = volume::open_directory(volume.home(), &*name).step("open a spare")?;
+        strip(fd.as_fd(), "", plan, touched)?;
+        Ok(Some(Spare { name, fd, touched: touched.clone() }))
+    }
+}
+
+/// How many files lie in directories that are as they were.
+fn worth(plan: &Plan, touched: &Directories) -> usize {
+    let parents = plan.files.iter().filter_map(|file| Some(file.path().rsplit_once('/')?.0));
+    parents.filter(|parent| !touched.contains(*parent)).count()
+}
+
+/// Removes all but the directories that are as in the plan, and those above them.
+fn strip(at: BorrowedFd<'_>, path: &str, plan: &Plan, touched: &Directories) -> Result<()> {
+    for (name, kind) in volume::all_entries(at)? {
+        let below = name.to_str().ok().map(|name| match path {
+            "" => name.to_owned(),
+            path => format!("{path}/{name}"),
+        });
+        let known = |path: &String| {
+            let found = plan.directories.binary_search_by(|d| (**d).cmp(path));
+            kind == FileType::Directory && found.is_ok()
+        };
+        match below.filter(known) {
+            Some(path) if touched.contains(&*path) => {
+                let fd = volume::open_directory(at, &*name).step("open a directory")?;
+                strip(fd.as_fd(), &path, plan, touched)?;
+                // There may be nothing left in it.
+                let _ = fs::unlinkat(at, &*name, AtFlags::REMOVEDIR);
+            }
+            Some(_) => {}
+            None => volume::remove(at, &*name)?,
+        }
+    }
+    Ok(())
+}
+
+// === impl Spare ===
+
+impl Spare {
+    /// Moves the directory `path` to its place in a new generation, if it is as it should be there.
+    pub fn give(
+        &self,
+        path: &str,
+        difference: &Difference,
+        to: BorrowedFd<'_>,
+        name: &str,
+    ) -> bool {
+        let changed = difference.touched.as_ref().is_none_or(|touched| touched.contains(path));
+        if changed || self.touched.contains(path) {
+            return false;
+        }
+        let mut tree = Tree::new(self.fd.as_fd());
+        tree.parent(path)
+            .and_then(|(from, name_here)| fs::renameat(from, name_here, to, name))
+            .is_ok()
+    }
+}
+
+// === impl Taken ===
+
+impl<'p> Taken<'p> {
+    /// One more.
+    pub fn add(&mut self, path: &'p str) {
+        self.directories.insert(path);
+    }
+
+    /// Whether a directory came with one that was taken over, or is one.
+    pub fn holds(&self, mut path: &str) -> bool {
+        loop {
+            if self.directories.contains(path) {
+                return true;
+            }
+            match path.rsplit_once('/') {
+                Some((parent, _)) => path = parent,
+                None => return false,
+            }
+        }
+    }
+
+    /// The files that did not come with a directory, each with whether it is the same as before.
+    pub fn others<'a>(
+        &self,
+        files: &'a [File],
+        same: &'a [bool],
+    ) -> impl Iterator<Item = (&'a File, bool)> {
+        // Files of one directory lie beside each other: it is looked up once.
+        let mut last = ("", false);
+        files.iter().zip(same).filter_map(move |(file, same)| {
+            let parent = file.path().rsplit_once('/').map_or("", |(parent, _)| parent);
+            if parent != last.0 {
+                last = (parent, self.holds(parent));
+            }
+            (!last.1).then_some((file, *same))
+        })
+    }
+}
