@@ -77,7 +77,7 @@ impl Heartbeat {
         };
         // The volume is looked over whether Consul answers or not.
         self.source.inbox.ask_audit();
-        sys::trim_heap();
+        sys::give_back();
         pause
     }
 

@@ -128,6 +128,8 @@ pub struct Publisher {
     gave_way: bool,
     /// When what was refused for want of an answer is to be asked about again.
     again_at: Option<Moment>,
+    /// Something was done since the last rest.
+    worked: bool,
 }
 
 /// Why a generation is made.
@@ -232,6 +234,7 @@ impl Publisher {
             asked: Duration::ZERO,
             gave_way: false,
             again_at: None,
+            worked: true,
         };
         if let Some(name) = current {
             publisher.adopt(name);
@@ -252,8 +255,9 @@ impl Publisher {
             // Generous: a full publish of the largest allowed content must not look like a hang.
             pulse.tick(Duration::from_secs(90) + asking);
             let taken = inbox.slots.take(self.idle(sys::now()));
-            self.take(taken.values);
             let now = sys::now();
+            self.rest(taken.values.is_empty());
+            self.take(taken.values);
             let frozen = self.is_frozen(now);
             // An accepted answer that is already here is worth its few milliseconds at the end too.
             let is_due = self.pending.is_due(&self.board, now)
@@ -300,6 +304,15 @@ impl Publisher {
             until = until.min(self.pending.not_before());
         }
         until.since(now)
+    }
+
+    /// Once the last change is over, the old generation gone with it, nothing of what that took is needed.
+    fn rest(&mut self, is_quiet: bool) {
+        let is_at_rest = is_quiet && self.retired.is_empty();
+        if is_at_rest && self.worked {
+            sys::give_back();
+        }
+        self.worked = !is_at_rest;
     }
 
     fn take(&mut self, offers: Vec<(usize, Offer)>) {

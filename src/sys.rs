@@ -65,13 +65,55 @@ pub fn tune_allocator() {
     }
 }
 
-/// Returns freed heap to the kernel. Called after a full read.
+/// Returns freed heap to the kernel.
 pub fn trim_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim takes the allocator's own locks and may be called at any time.
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// Gives back what was needed once, at the start or by a full read: freed heap, and the pages of the program
+/// itself, which the kernel maps sixteen at a time around each that is run. What is run again is mapped again,
+/// from the page cache, at the price of a page fault.
+pub fn give_back() {
+    trim_heap();
+    // SAFETY: it calls back once for each object, while it holds the loader's lock, with a pointer that is good
+    // until then (dl_iterate_phdr(3)).
+    unsafe { libc::dl_iterate_phdr(Some(unmap_clean), std::ptr::null_mut()) };
+}
+
+/// Of one object, those segments that are never written to: of the others a page that was written would be lost.
+unsafe extern "C" fn unmap_clean(
+    object: *mut libc::dl_phdr_info,
+    _size: libc::size_t,
+    _data: *mut libc::c_void,
+) -> libc::c_int {
+    let page = rustix::param::page_size() as u64;
+    // SAFETY: the loader says that there is an object, with so many headers.
+    let (base, headers) = unsafe {
+        let object = &*object;
+        let count = usize::from(object.dlpi_phnum);
+        (object.dlpi_addr as u64, std::slice::from_raw_parts(object.dlpi_phdr, count))
+    };
+    let range = |header: &libc::Elf64_Phdr| header.p_vaddr..header.p_vaddr + header.p_memsz;
+    // The loader writes there before it makes them read-only.
+    let relocated = headers.iter().filter(|h| h.p_type == libc::PT_GNU_RELRO).map(range);
+    let relocated: Vec<_> = relocated.collect();
+    for header in headers.iter().filter(|h| h.p_type == libc::PT_LOAD) {
+        let at = range(header);
+        let is_relocated = relocated.iter().any(|r| r.start < at.end && at.start < r.end);
+        if header.p_flags & libc::PF_W != 0 || is_relocated {
+            continue;
+        }
+        let (start, end) = (at.start / page * page, at.end.div_ceil(page) * page);
+        let start_at = (base + start) as *mut libc::c_void;
+        // SAFETY: a segment of the program's file that nobody writes to: its pages come back with the same
+        // content when they are touched.
+        let _ = unsafe { libc::madvise(start_at, (end - start) as usize, libc::MADV_DONTNEED) };
+    }
+    0
 }
 
 /// No core dump may carry values or the token. A process that is not dumpable has no core, and its memory
