@@ -256,7 +256,7 @@ impl Publisher {
             pulse.tick(Duration::from_secs(90) + asking);
             let taken = inbox.slots.take(self.idle(sys::now()));
             let now = sys::now();
-            self.rest(taken.values.is_empty());
+            self.rest(taken.values.is_empty() && !taken.closed);
             self.take(taken.values);
             let frozen = self.is_frozen(now);
             // An accepted answer that is already here is worth its few milliseconds at the end too.
@@ -308,11 +308,12 @@ impl Publisher {
 
     /// Once the last change is over, the old generation gone with it, nothing of what that took is needed.
     fn rest(&mut self, is_quiet: bool) {
-        let is_at_rest = is_quiet && self.retired.is_empty();
-        if is_at_rest && self.worked {
+        if !is_quiet {
+            self.worked = true;
+        } else if self.worked && self.retired.is_empty() {
+            self.worked = false;
             sys::give_back();
         }
-        self.worked = !is_at_rest;
     }
 
     fn take(&mut self, offers: Vec<(usize, Offer)>) {

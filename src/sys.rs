@@ -95,7 +95,7 @@ unsafe extern "C" fn unmap_clean(
     let (base, headers) = unsafe {
         let object = &*object;
         let count = usize::from(object.dlpi_phnum);
-        (object.dlpi_addr as u64, std::slice::from_raw_parts(object.dlpi_phdr, count))
+        (object.dlpi_addr, std::slice::from_raw_parts(object.dlpi_phdr, count))
     };
     let range = |header: &libc::Elf64_Phdr| header.p_vaddr..header.p_vaddr + header.p_memsz;
     // The loader writes there before it makes them read-only.

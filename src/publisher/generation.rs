@@ -5,6 +5,7 @@
 //! next start. The order of steps is that of Kubernetes' own writer for ConfigMap volumes, with the
 //! windows closed in which that one can wedge: a left-over temporary link is removed first.
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{self, AtFlags, FileType, Mode};
@@ -77,19 +78,25 @@ pub fn swap(volume: &Volume, name: &str) -> Result<()> {
 /// in which nothing else was there, all is.
 pub fn link_names(volume: &Volume, names: &[&str]) -> Result<()> {
     let was_plain = volume.has_own(plain::MARK);
+    let found = volume::entries(volume.live.as_fd())?;
+    let there: HashSet<&str> = found.iter().map(|(name, _)| &**name).collect();
     let mut first_error = Ok(());
     for name in names {
-        // One name that is blocked by a stranger's directory does not stop the others.
-        first_error = first_error.and(volume.set_link(name, &format!("{DATA}/{name}"), was_plain));
+        let to = format!("{DATA}/{name}");
+        let is_made = !there.contains(name) && fs::symlinkat(&*to, &volume.live, *name).is_ok();
+        if !is_made {
+            // One name that is blocked by a stranger's directory does not stop the others.
+            first_error = first_error.and(volume.set_link(name, &to, was_plain));
+        }
     }
-    for (name, kind) in volume::entries(volume.live.as_fd())? {
+    for (name, kind) in &found {
         if names.binary_search(&name.as_str()).is_ok() {
             continue;
         }
         if was_plain && !name.starts_with("..") {
-            first_error = first_error.and(remove(volume.live.as_fd(), &name));
-        } else if kind == FileType::Symlink {
-            first_error = first_error.and(unlink_ours(volume, &name));
+            first_error = first_error.and(remove(volume.live.as_fd(), &**name));
+        } else if *kind == FileType::Symlink {
+            first_error = first_error.and(unlink_ours(volume, name));
         }
     }
     if was_plain && first_error.is_ok() { takeover::leave_plain(volume) } else { first_error }
