@@ -7,6 +7,7 @@
 
 mod consul;
 mod oracle;
+mod parts;
 mod pod;
 mod stampede;
 mod trouble;
@@ -24,6 +25,12 @@ use world::{Event, World};
 
 /// What this part proves.
 pub const PROOFS: &[Proof] = &[
+    Proof {
+        promise: "P2",
+        test: "simulate::parts::parts_come_to_what_the_whole_was",
+        shows: "reading only what has changed of a large prefix comes to what the whole was at that index, whatever is written, deleted or restored meanwhile",
+        mutants: &["parts-of-later-indexes", "parts-blind-to-a-restore"],
+    },
     Proof {
         promise: "P3",
         test: "simulate::seeds",

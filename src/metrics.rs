@@ -68,6 +68,7 @@ table! {
     HeldAnswers "seedcar_held_answers_total" Counter, ["source", "reason"], "Answers refused by a guard.";
     KeyChanges "seedcar_key_changes_total" Counter, ["change"], "Files added, updated and removed.";
     WatchRequests "seedcar_watch_requests_total" Counter, ["source", "result"], "Finished blocking queries.";
+    PartReads "seedcar_part_reads_total" Counter, ["source", "result"], "Changes of large prefixes, by how they could be read: part, whole.";
     WatchMissed "seedcar_watch_missed_total" Counter, ["source"], "Changes that the heartbeat found and the watch had missed.";
     Syncs "seedcar_syncs_total" Counter, ["source", "trigger", "result"], "Finished full reads.";
     SyncDuration "seedcar_sync_duration_seconds" Histogram(SYNC), ["source"], "Full read, from request to judged answer; waits excluded.";

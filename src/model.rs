@@ -23,6 +23,7 @@ pub mod naming;
 pub mod offer;
 pub mod output;
 pub mod pace;
+pub mod parts;
 pub mod percent;
 pub mod plan;
 pub mod reading;

@@ -5,6 +5,7 @@
 //! board and touches no file.
 
 pub mod atomic;
+mod narrow;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::cursor::{Turn, turn, usable};
 use super::moment::Moment;
 use super::pace::{Backoff, Bucket, Trouble};
+use super::parts;
 
 /// Bodies above this many bytes are watched by the doorbell: below it a second round trip costs more
 /// than sending the body again at each time-out.
@@ -41,6 +42,8 @@ pub enum Ask {
     Ring(u64),
     /// Read everything from whichever server has reached this index.
     Fetch(u64),
+    /// The same, and only what has changed of it, if that can be told.
+    Narrow(u64),
 }
 
 /// An answer that carries the whole prefix.
@@ -123,6 +126,7 @@ enum State {
     Recover,
     Ring,
     Fetch(u64),
+    Narrow(u64),
 }
 
 // === impl Follow ===
@@ -169,6 +173,7 @@ impl Follow {
             State::Learn | State::Recover => Ask::Peek,
             State::Ring => Ask::Ring(self.cursor),
             State::Fetch(index) => Ask::Fetch(index),
+            State::Narrow(index) => Ask::Narrow(index),
         }
     }
 
@@ -191,7 +196,9 @@ impl Follow {
                 }
                 odd => self.distrust(odd, dice),
             },
-            State::Fetch(index) if answer.index < index => self.distrust(Turn::Back, dice),
+            State::Fetch(index) | State::Narrow(index) if answer.index < index => {
+                self.distrust(Turn::Back, dice)
+            }
             _ => self.adopt_full(answer),
         }
     }
@@ -207,7 +214,7 @@ impl Follow {
             State::Ring => match turn(self.cursor, answer.index, answer.elapsed, self.wait) {
                 Turn::News if answer.found => {
                     self.odd = 0;
-                    self.to(State::Fetch(answer.index));
+                    self.fetch(answer);
                 }
                 Turn::Quiet if answer.found && !names_differ => {
                     self.odd = 0;
@@ -293,12 +300,20 @@ impl Follow {
         size > self.body / 2
     }
 
+    /// With the same names at the top as there were, only what lies below one of them can be new.
+    fn fetch(&mut self, answer: Bell) {
+        let same_names = self.bell.is_some_and(|(names, _)| names == answer.names);
+        let narrow = same_names && self.body >= parts::WORTH;
+        let index = answer.index;
+        self.to(if narrow { State::Narrow(index) } else { State::Fetch(index) });
+    }
+
     fn learned(&mut self, answer: Bell, now: Moment, dice: f64) -> Use {
         match answer.index.cmp(&self.cursor) {
             // Also an index of 0, which is never the cursor: it says nothing of the content's age.
             std::cmp::Ordering::Less => return self.distrust(Turn::Back, dice),
             std::cmp::Ordering::Greater => {
-                self.to(State::Fetch(answer.index));
+                self.fetch(answer);
                 self.pause = self.changed.take(now);
             }
             // It agrees with the content; whether its index can be blocked on is yet to be seen.

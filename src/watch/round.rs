@@ -69,7 +69,7 @@ impl Round {
         now: Moment,
         dice: f64,
     ) -> bool {
-        if let Ask::Fetch(_) = ask {
+        if let Ask::Fetch(_) | Ask::Narrow(_) = ask {
             // Any server may have answered, and one that lags knows nothing of what came after the
             // doorbell's index: the content was current when the leader named that, not later.
             reading.sent = self.rung;
@@ -211,7 +211,7 @@ mod tests {
         let board = Arc::new(Board::new(1));
         let content = Content::from_reading(&reading(NOW), Mechanism::Seed, None);
         board.published([(0, &content)].into_iter(), None, NOW);
-        board.update(|s| s.sources[0].published.as_mut().expect("so").bytes = 1 << 20);
+        board.update(|s| s.sources[0].published.as_mut().expect("so").bytes = 1 << 19);
         Source {
             at: 0,
             name: "default".to_owned(),
@@ -277,7 +277,7 @@ mod tests {
         ring(&mut round, 42);
         let ask = round.next(NOW);
         assert_eq!(ask, Ask::Fetch(42));
-        let full = Full { index: 42, elapsed: Duration::ZERO, size: 1 << 20 };
+        let full = Full { index: 42, elapsed: Duration::ZERO, size: 1 << 19 };
         assert!(round.full(&source, ask, full, &mut reading(NOW), NOW, 0.5));
         let error = Error::new(crate::consul::error::Kind::Server, "no leader".to_owned());
         round.unweighed(&source, ask, &error, NOW, 0.5);

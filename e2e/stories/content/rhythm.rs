@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{names, rename, volume::current};
 use crate::consul::{Consul, Kind};
 use crate::rig::{Pod, SOON, Sidecar};
+use crate::stories::scene::{content, until_files};
 use crate::stories::{measured, seeded, watching};
 use crate::wait::eventually;
 
@@ -15,6 +16,7 @@ told_on_both!(
     what_is_put_back_before_it_was_seen_stays,
     a_large_nested_prefix_is_watched_by_its_doorbell,
     a_large_flat_prefix_is_watched_whole,
+    of_a_very_large_prefix_only_what_has_changed_is_read,
 );
 
 /// A writer that is slower than this is never made to wait for the one before.
@@ -150,6 +152,45 @@ fn a_large_nested_prefix_is_watched_by_its_doorbell(kind: Kind) {
     consul.delete("app/08/008");
     sidecar.until("the deletion arrives", |s| s.keys == 199);
     assert!(pod.read("08/008").is_none());
+}
+
+fn of_a_very_large_prefix_only_what_has_changed_is_read(kind: Kind) {
+    let consul = Consul::start(kind);
+    let value = [b'v'; 4096];
+    let keys: Vec<String> = (0..640).map(|n| format!("app/{:02}/{n:03}", n % 40)).collect();
+    for some in keys.chunks(64) {
+        let pairs: Vec<(&str, &[u8])> = some.iter().map(|key| (key.as_str(), &value[..])).collect();
+        consul.txn_set(&pairs);
+    }
+    let pod = Pod::new(consul.addr(), "app");
+    let sidecar = pod.run(&["--seed"]);
+    sidecar.shows("07/007", value);
+    let counted = |result: &str| {
+        let metric = format!("seedcar_part_reads_total{{result=\"{result}\",source=\"default\"}}");
+        sidecar.metric(&metric).unwrap_or_default()
+    };
+    // One change after another: of two at once one question may find both.
+    let settled = || {
+        let index = Some(consul.index("app/"));
+        sidecar.until("it is published", |s| s.index == index);
+    };
+    settled();
+    for n in 0..5 {
+        consul.put("app/07/007", format!("change {n}"));
+        settled();
+    }
+    consul.put("app/07/new/below", "1");
+    settled();
+    consul.delete("app/08/008");
+    settled();
+    consul.txn_set(&[("app/10/010", b"1"), ("app/31/031", b"2")]);
+    settled();
+    until_files(&pod, &content(&consul));
+    assert_eq!((counted("part"), counted("whole")), (8.0, 0.0));
+    consul.put("app/name", "1");
+    settled();
+    assert_eq!((counted("part"), counted("whole")), (8.0, 0.0), "a new name is not looked for");
+    until_files(&pod, &content(&consul));
 }
 
 fn ring_five_times(consul: &Consul, sidecar: &Sidecar<'_>) {

@@ -12,7 +12,7 @@ fn full(index: u64, elapsed: Duration) -> Full {
 }
 
 fn large(index: u64) -> Full {
-    Full { index, elapsed: SOON, size: 1 << 20 }
+    Full { index, elapsed: SOON, size: 1 << 19 }
 }
 
 fn bell(index: u64, elapsed: Duration) -> Bell {
@@ -106,6 +106,23 @@ fn the_doorbell_rings_and_the_content_is_fetched_at_its_index() {
     assert_eq!(follow.next(NOW), Ask::Peek, "names may have changed");
     assert_eq!(follow.bell(bell(52, SOON), NOW, 0.5), Use::Confirm);
     assert_eq!(follow.next(NOW), Ask::Ring(52));
+}
+
+#[test]
+fn of_a_very_large_prefix_what_has_changed_is_looked_for_while_the_names_are_the_same() {
+    let ring = |bell: Bell| {
+        let mut follow = Follow::new(WAIT);
+        follow.full(Full { size: parts::WORTH, ..large(41) }, 0.5);
+        follow.bell(Bell { index: 41, ..bell }, NOW, 0.5);
+        follow
+    };
+    let mut follow = ring(bell(41, SOON));
+    follow.bell(bell(50, SOON), NOW, 0.5);
+    assert_eq!(follow.next(NOW), Ask::Narrow(50));
+    assert_eq!(follow.full(large(49), 0.5), Use::Distrust);
+    let mut follow = ring(bell(41, SOON));
+    follow.bell(Bell { names: 8, ..bell(50, SOON) }, NOW, 0.5);
+    assert_eq!(follow.next(NOW), Ask::Fetch(50));
 }
 
 #[test]
