@@ -47,6 +47,16 @@ const PENDING: &[Pending] = &[
         why: "the whole prefix is read and compared for each change",
     },
     Pending {
+        says: "p99 from PUT to file",
+        under: |_| true,
+        why: "the whole prefix is read and compared for each change",
+    },
+    Pending {
+        says: "CPU of a change",
+        under: |load| load.nested,
+        why: "the whole prefix is read and compared for each change",
+    },
+    Pending {
         says: "first seed, ms",
         under: |load| *load == SMALL,
         why: "init ends some time after its files are there",

@@ -6,8 +6,11 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use super::Run;
 use super::load::{Load, PREFIX};
+use super::process::stay_with_tools;
 use super::result::{FLOOR, Results, What, millis};
 use super::tool::in_memory;
 use crate::consul::Consul;
@@ -16,15 +19,21 @@ use crate::consul::http::{Answer, request_within};
 /// Longer than any question is held here.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Reads the whole prefix and writes as many files.
+/// Reads the whole prefix and writes as many files, on the tools' core.
 pub fn seeds(run: &Run<'_>, results: &mut Results) {
     for turn in 0..=run.effort.seeds {
-        let begun = Instant::now();
-        let size = read(run.consul.addr(), "").body.len();
-        assert!(size as u64 > run.load.payload(), "the whole was read");
-        write_files(run.load);
+        let seed = || {
+            stay_with_tools();
+            let begun = Instant::now();
+            let size = read(run.consul.addr(), "").body.len();
+            assert!(size as u64 > run.load.payload(), "the whole was read");
+            let _written = write_files(run.load);
+            (size, begun.elapsed())
+        };
+        let (size, took) =
+            thread::scope(|scope| scope.spawn(seed).join().expect("it reads and writes"));
         if turn > 0 {
-            results.add(What::Seed, run.load, FLOOR, millis(begun.elapsed()));
+            results.add(What::Seed, run.load, FLOOR, millis(took));
             results.add(What::ChangeBytes, run.load, FLOOR, size as f64 / 1e3);
         }
     }
@@ -37,6 +46,7 @@ pub fn wakes(consul: &Consul, load: &Load, warm: usize, count: usize) -> Vec<f64
     let (ask, asked) = channel::<u64>();
     let addr = consul.addr();
     let watcher = thread::spawn(move || {
+        stay_with_tools();
         while let Ok(index) = asked.recv() {
             let answer = read(addr, &format!("&index={index}&wait=30s"));
             let _ = told.send((Instant::now(), answer.index().expect("an index")));
@@ -63,8 +73,8 @@ fn read(addr: SocketAddr, block: &str) -> Answer {
     request_within(PATIENCE, addr, "GET", &target, &[], b"").expect("Consul answers")
 }
 
-/// The same files with nothing around them.
-fn write_files(load: &Load) {
+/// The same files with nothing around them. They go with what is returned.
+fn write_files(load: &Load) -> TempDir {
     let dir = in_memory();
     let value = vec![b'x'; load.value];
     for n in 0..load.keys {
@@ -74,4 +84,5 @@ fn write_files(load: &Load) {
         }
         fs::write(file, &value).expect("write a file");
     }
+    dir
 }

@@ -145,8 +145,11 @@ impl Load {
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shape = if self.nested { "in 100 directories" } else { "flat" };
-        let kib = self.value.div_ceil(1024);
-        write!(f, "{} keys of {kib} KiB, {shape}", self.keys)
+        let size = match self.value {
+            value if value % 1024 == 0 => format!("{} KiB", value / 1024),
+            value => format!("{} kB", value / 1000),
+        };
+        write!(f, "{} keys of {size}, {shape}", self.keys)
     }
 }
 

@@ -14,8 +14,7 @@ const WHO: [&str; 5] =
     [FLOOR, "seedcar, tree", "seedcar, JSON", "consul-template, JSON", "consul-template, mirror"];
 
 /// The forms in which both write: ours, theirs, and what they are.
-const FORMS: [(&str, &str, &str); 2] =
-    [(WHO[1], WHO[4], "a file for each key"), (WHO[2], WHO[3], "one JSON file")];
+const FORMS: [(&str, &str, &str); 2] = [(WHO[1], WHO[4], "tree"), (WHO[2], WHO[3], "JSON")];
 
 /// What is shown of each load.
 const SHOWN: [What; 9] = [
@@ -101,24 +100,33 @@ fn row(text: &mut String, results: &Results, load: &Load, what: What, name: &str
     }
 }
 
-/// Each figure in which consul-template's way is below the same way of ours by more than a twentieth.
+/// The figures in which consul-template is better, a line each.
 fn rivals_wins(results: &Results) -> String {
     let mut text = String::new();
     for what in results.whats().into_iter().filter(|what| !what.is_growth()) {
-        for load in results.loads() {
-            for (ours, theirs, form) in FORMS {
-                let median = |who| results.get(what, &load, who).map(|series| series.median());
-                let (Some(ours), Some(theirs)) = (median(ours), median(theirs)) else { continue };
-                if theirs < ours * 0.95 {
-                    let [ours, theirs] = [ours, theirs].map(table::number);
-                    let title = what.title();
-                    let _ = writeln!(text, "* {title}; {load}; {form}: {theirs}, ours {ours}.");
-                }
-            }
+        let wins = wins(results, what);
+        if !wins.is_empty() {
+            let _ = writeln!(text, "* {}: {}.", what.title(), wins.join("; "));
         }
     }
     if text.is_empty() {
         return "\nIn this run consul-template was better in nothing.\n".to_owned();
     }
-    format!("\nIn this run consul-template was better in:\n\n{text}")
+    format!("\nIn this run consul-template was better in (its figure and ours):\n\n{text}")
+}
+
+/// Where its way is below the same way of ours by more than a twentieth.
+fn wins(results: &Results, what: What) -> Vec<String> {
+    let mut wins = Vec::new();
+    for load in results.loads() {
+        for (ours, theirs, form) in FORMS {
+            let median = |who| results.get(what, &load, who).map(|series| series.median());
+            let (Some(ours), Some(theirs)) = (median(ours), median(theirs)) else { continue };
+            if theirs < ours * 0.95 {
+                let [ours, theirs] = [ours, theirs].map(table::number);
+                wins.push(format!("{theirs} and {ours} ({load}, {form})"));
+            }
+        }
+    }
+    wins
 }

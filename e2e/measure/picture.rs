@@ -140,11 +140,5 @@ fn bars(
 }
 
 fn short(load: &Load) -> String {
-    let shape = if load.nested { "nested" } else { "flat" };
-    let size = if load.value >= 10_000 {
-        format!("{} kB", load.value / 1000)
-    } else {
-        format!("{} KiB", load.value / 1024)
-    };
-    format!("{} x {size}, {shape}", load.keys)
+    load.to_string().replace("in 100 directories", "nested")
 }

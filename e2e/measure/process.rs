@@ -35,6 +35,11 @@ pub fn stay_aside() {
     stay_on(core(2)).expect("stay on a core");
 }
 
+/// Keeps this thread on the tools' core, for what stands in for one.
+pub fn stay_with_tools() {
+    stay_on(core(1)).expect("stay on a core");
+}
+
 /// Does what starts a server: it inherits the server's core.
 pub fn on_server_core<T>(start: impl FnOnce() -> T) -> T {
     stay_on(core(0)).expect("stay on a core");
