@@ -1,73 +1,175 @@
 //! One run: what is measured, in which order, and where it is written.
 
+mod auxv;
 mod budget;
+mod burst;
 mod floor;
 mod follow;
+mod growth;
+mod instructions;
 mod load;
+mod machine;
+mod neighbours;
+mod outage;
+mod page;
 mod picture;
 mod process;
+mod proxy;
+mod rest;
 mod result;
 mod seed;
 mod table;
 mod tool;
-mod traffic;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use crate::consul::{Consul, Kind};
 use load::Load;
+use machine::Machine;
 use result::Results;
 use tool::Tool;
 
 /// How much is measured.
 #[derive(Clone, Copy)]
 pub struct Effort {
+    /// Whether it is little: times are then told apart only roughly.
+    pub quick: bool,
     /// First seeds of each tool.
     pub seeds: usize,
     /// Changes of each tool, in as many blocks; between two blocks the others have their turn.
     pub changes: usize,
     /// How often each tool has its turn.
     pub blocks: usize,
-    /// How long nothing changes, in seconds, while bytes and wake-ups are counted.
-    pub rest: u64,
+    /// Bursts of each tool.
+    pub bursts: usize,
+    /// How long Consul holds a question at rest, in seconds.
+    pub wait: u64,
+    /// For how many such waits nothing changes.
+    pub waits: u64,
+    /// How long the neighbours write, in seconds.
+    pub beside: u64,
+    /// How long Consul is away, in seconds.
+    pub outages: &'static [u64],
+    /// After how many changes it is asked what a tool holds, and after how many again.
+    pub growth: (usize, usize),
+    /// Whether each of these is seen before the next one.
+    pub each_is_shown: bool,
 }
 
-const QUICK: Effort = Effort { seeds: 5, changes: 60, blocks: 2, rest: 5 };
-const FULL: Effort = Effort { seeds: 9, changes: 1000, blocks: 4, rest: 65 };
+const QUICK: Effort = Effort {
+    quick: true,
+    seeds: 5,
+    changes: 20,
+    blocks: 2,
+    bursts: 2,
+    wait: 4,
+    waits: 1,
+    beside: 8,
+    outages: &[5],
+    growth: (100, 1_000),
+    each_is_shown: false,
+};
+const FULL: Effort = Effort {
+    quick: false,
+    seeds: 9,
+    changes: 1_000,
+    blocks: 4,
+    bursts: 5,
+    wait: tool::WAIT,
+    waits: 2,
+    beside: 60,
+    outages: &[20, 70],
+    growth: (1_000, 10_000),
+    each_is_shown: true,
+};
+
+/// Where everything is written.
+const INTO: &str = "target/bench";
+
+/// What one load is measured with.
+pub struct Run<'a> {
+    /// The server, which holds the keys.
+    pub consul: &'a Consul,
+    /// The keys.
+    pub load: &'a Load,
+    /// Who is measured.
+    pub tools: &'a [Tool],
+    /// How much.
+    pub effort: Effort,
+}
 
 /// Measures, prints the table, and writes everything below `target/bench/`. Fails if a budget is missed.
+/// With `--page` it only writes the README's section from what the last run left there.
 pub fn run() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let quick = args.iter().any(|arg| arg == "--quick");
-    let only = args.iter().find(|arg| !arg.starts_with("--"));
-    let effort = if quick { QUICK } else { FULL };
-    let loads = if quick && only.is_none() { load::QUICK } else { load::FULL };
-    let chosen = |load: &&Load| only.is_none_or(|only| load.to_string().contains(only.as_str()));
-    // Server, writer and reader share the first core; the tools have the second.
-    process::pin(0);
-    let mut results = Results::new();
-    for load in loads.iter().filter(chosen) {
-        measure(load, effort, &mut results);
+    if let Some((process::ALONE, words)) =
+        args.split_first().map(|(first, rest)| (first.as_str(), rest))
+    {
+        process::alone(words);
+        return ExitCode::SUCCESS;
     }
-    let into = PathBuf::from("target/bench");
-    results.write(&into).expect("write the results");
+    let has = |flag: &str| args.iter().any(|arg| arg == flag);
+    if has("--page") {
+        return page::write(Path::new(INTO));
+    }
+    let only = args.iter().find(|arg| !arg.starts_with("--"));
+    let effort = if has("--quick") { QUICK } else { FULL };
+    let results = measure_all(effort, only.map(String::as_str));
     println!("{}", table::markdown(&results));
     let missed = budget::report(&results);
-    println!(
-        "{missed} budgets missed; the table, the samples and the picture are in {}",
-        into.display()
-    );
+    println!("\n{missed} budgets missed; the table, the samples and the picture are in {INTO}");
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn measure(load: &Load, effort: Effort, results: &mut Results) {
-    eprintln!("=== {load}");
-    let consul = Consul::start(Kind::Real);
-    load.fill(&consul);
-    floor::measure(&consul, load, effort, results);
+/// Writes after each load, so that a long run that is broken off has left something. What the same programs
+/// have left of other loads stays.
+fn measure_all(effort: Effort, only: Option<&str>) -> Results {
     let tools = Tool::all();
-    seed::measure(&consul, load, &tools, effort, results);
-    follow::measure(&consul, load, &tools, effort, results);
-    traffic::measure(&consul, load, &tools, effort, results);
+    if let [_] = process::cores() {
+        eprintln!("there is one core only: the server and the tools share it");
+    }
+    process::stay_aside();
+    let loads = if effort.quick && only.is_none() { load::QUICK } else { load::FULL };
+    let is_meant = |load: &&Load| only.is_none_or(|only| load.to_string().contains(only));
+    let loads: Vec<&Load> = loads.iter().filter(is_meant).collect();
+    let mut results = Results::continued(Path::new(INTO), Machine::here(effort.quick), &loads);
+    for load in loads {
+        eprintln!("=== {load}");
+        measure(load, &tools, effort, &mut results);
+        results.write(Path::new(INTO)).expect("write the results");
+    }
+    results
+}
+
+fn measure(load: &Load, tools: &[Tool], effort: Effort, results: &mut Results) {
+    let consul = start_server();
+    load.fill(&consul);
+    let run = Run { consul: &consul, load, tools, effort };
+    let mut stage = |name: &str, measure: fn(&Run<'_>, &mut Results)| {
+        let begun = Instant::now();
+        measure(&run, results);
+        eprintln!("{name}: {:.1} s", begun.elapsed().as_secs_f64());
+    };
+    stage("floor", floor::seeds);
+    stage("first seeds", seed::measure);
+    stage("changes", follow::measure);
+    stage("bursts", burst::measure);
+    stage("rest", rest::measure);
+    // What does not depend on the keys, or is long: under one load.
+    if *load == load::SMALL {
+        stage("neighbours", neighbours::measure);
+        stage("outages", outage::measure);
+    }
+    if *load == load::MIDDLE {
+        stage("growth", growth::measure);
+        stage("instructions", instructions::measure);
+    }
+}
+
+/// An empty server on its own core, with an ordinary configuration: one that is started with `-dev` answers
+/// with longer bodies.
+fn start_server() -> Consul {
+    process::on_server_core(|| Consul::start(Kind::Real))
 }

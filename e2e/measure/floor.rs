@@ -8,52 +8,62 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::Effort;
+use super::Run;
 use super::load::{Load, PREFIX};
-use super::result::{FLOOR, Results, What};
+use super::process::stay_with_tools;
+use super::result::{FLOOR, Results, What, millis};
+use super::tool::in_memory;
 use crate::consul::Consul;
 use crate::consul::http::{Answer, request_within};
 
 /// Longer than any question is held here.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Measures both.
-pub fn measure(consul: &Consul, load: &Load, effort: Effort, results: &mut Results) {
-    for _ in 0..effort.seeds {
-        let begun = Instant::now();
-        let size = read(consul.addr(), "").body.len();
-        assert!(size as u64 > load.payload(), "the whole was read");
-        write_files(load);
-        results.add(What::Seed, load, FLOOR, &[millis(begun.elapsed())]);
+/// Reads the whole prefix and writes as many files, on the tools' core.
+pub fn seeds(run: &Run<'_>, results: &mut Results) {
+    for turn in 0..=run.effort.seeds {
+        let seed = || {
+            stay_with_tools();
+            let begun = Instant::now();
+            let size = read(run.consul.addr(), "").body.len();
+            assert!(size as u64 > run.load.payload(), "the whole was read");
+            let _written = write_files(run.load);
+            (size, begun.elapsed())
+        };
+        let (size, took) =
+            thread::scope(|scope| scope.spawn(seed).join().expect("it reads and writes"));
+        if turn > 0 {
+            results.add(What::Seed, run.load, FLOOR, millis(took));
+            results.add(What::ChangeBytes, run.load, FLOOR, size as f64 / 1e3);
+        }
     }
-    let changes = effort.changes.min(200);
-    results.add(What::Change, load, FLOOR, &wakes(consul, load, changes));
 }
 
-/// From a PUT to the last byte of the answer to a blocking query for the whole prefix.
-fn wakes(consul: &Consul, load: &Load, changes: usize) -> Vec<f64> {
+/// From a PUT to the last byte of the answer to a blocking query for the whole prefix; the first ones warm up
+/// and do not count.
+pub fn wakes(consul: &Consul, load: &Load, warm: usize, count: usize) -> Vec<f64> {
     let (told, answered) = channel();
-    let (ask, asked) = channel::<Option<u64>>();
+    let (ask, asked) = channel::<u64>();
     let addr = consul.addr();
     let watcher = thread::spawn(move || {
-        while let Ok(Some(index)) = asked.recv() {
+        stay_with_tools();
+        while let Ok(index) = asked.recv() {
             let answer = read(addr, &format!("&index={index}&wait=30s"));
-            let _ = told.send((Instant::now(), index_of(&answer)));
+            let _ = told.send((Instant::now(), answer.index().expect("an index")));
         }
     });
-    let mut index = index_of(&read(addr, ""));
+    let mut index = read(addr, "").index().expect("an index");
     let wake = |_| {
-        ask.send(Some(index)).expect("the watcher lives");
+        ask.send(index).expect("the watcher lives");
         // Long enough for the question to be held, as it is when nothing has changed for a while.
         thread::sleep(Duration::from_millis(20));
-        let begun = Instant::now();
-        load.change(consul);
+        let begun = load.change(consul).begun;
         let (ended, new) = answered.recv().expect("an answer");
         index = new;
         millis(ended.duration_since(begun))
     };
-    let samples = (0..changes).map(wake).collect();
-    let _ = ask.send(None);
+    let samples = (0..warm + count).map(wake).skip(warm).collect();
+    drop(ask);
     watcher.join().expect("the watcher ends");
     samples
 }
@@ -63,16 +73,9 @@ fn read(addr: SocketAddr, block: &str) -> Answer {
     request_within(PATIENCE, addr, "GET", &target, &[], b"").expect("Consul answers")
 }
 
-fn index_of(answer: &Answer) -> u64 {
-    let index = answer.headers.iter().find(|(name, _)| name == "x-consul-index");
-    index.and_then(|(_, index)| index.parse().ok()).expect("an index")
-}
-
-/// The same files with nothing around them.
-fn write_files(load: &Load) {
-    let shm = std::path::Path::new("/dev/shm");
-    let dir =
-        if shm.is_dir() { TempDir::new_in(shm) } else { TempDir::new() }.expect("a directory");
+/// The same files with nothing around them. They go with what is returned.
+fn write_files(load: &Load) -> TempDir {
+    let dir = in_memory();
     let value = vec![b'x'; load.value];
     for n in 0..load.keys {
         let file = dir.path().join(load.path(n));
@@ -81,9 +84,5 @@ fn write_files(load: &Load) {
         }
         fs::write(file, &value).expect("write a file");
     }
-}
-
-/// For tables.
-pub fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+    dir
 }

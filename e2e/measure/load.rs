@@ -1,9 +1,11 @@
 //! What the prefix holds: how many keys, how large, and how they are nested.
 
 use std::fmt;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde_json::{Value, json};
 
 use crate::consul::Consul;
 
@@ -23,18 +25,32 @@ pub struct Load {
     pub nested: bool,
 }
 
+/// One key that was written anew.
+pub struct Change {
+    /// Which.
+    pub n: usize,
+    /// What its value begins with.
+    pub token: String,
+    /// When the PUT began.
+    pub begun: Instant,
+}
+
 const fn kib(keys: usize, nested: bool) -> Load {
     Load { keys, value: 1024, nested }
 }
 
+/// Where time decides that a tool waits or not, and where the server's work is in nobody's way.
+pub const SMALL: Load = kib(100, false);
+/// Where work is counted.
+pub const MIDDLE: Load = kib(1_000, true);
 /// What CI measures.
-pub const QUICK: &[Load] = &[kib(100, false), kib(1_000, true)];
+pub const QUICK: &[Load] = &[SMALL, MIDDLE];
 /// What the README shows.
 pub const FULL: &[Load] = &[
-    kib(100, false),
+    SMALL,
     kib(1_000, false),
     kib(10_000, false),
-    kib(1_000, true),
+    MIDDLE,
     kib(10_000, true),
     Load { keys: 20, value: 400_000, nested: false },
 ];
@@ -55,6 +71,21 @@ impl Load {
         value.extend_from_slice(STANDARD_NO_PAD.encode(random).as_bytes());
         value.truncate(self.value);
         value
+    }
+
+    /// For the samples' file.
+    pub fn json(&self) -> Value {
+        json!({"keys": self.keys, "value": self.value, "nested": self.nested})
+    }
+
+    /// What [`Load::json`] wrote.
+    pub fn from_json(value: &Value) -> Option<Self> {
+        let size = |name: &str| value[name].as_u64().map(|size| size as usize);
+        Some(Self {
+            keys: size("keys")?,
+            value: size("value")?,
+            nested: value["nested"].as_bool()?,
+        })
     }
 
     /// All bytes of all values.
@@ -80,23 +111,49 @@ impl Load {
         }
     }
 
-    /// Writes one key anew. Returns which, and the token it begins with.
-    pub fn change(&self, consul: &Consul) -> (usize, String) {
+    /// Writes one key anew.
+    pub fn change(&self, consul: &Consul) -> Change {
         let (n, token) = (fastrand::usize(..self.keys), token());
-        consul.put(&format!("{PREFIX}/{}", self.path(n)), self.value(&token));
-        (n, token)
+        let (key, value) = (format!("{PREFIX}/{}", self.path(n)), self.value(&token));
+        let begun = Instant::now();
+        consul.put(&key, value);
+        Change { n, token, begun }
+    }
+
+    /// Writes many keys anew, in transactions as fast as Consul takes them. Returns the last of them; its PUT
+    /// counts from its end.
+    pub fn burst(&self, consul: &Consul, keys: usize) -> Change {
+        // Each write is another value: the same again is no change to Consul.
+        let write = |n: usize| {
+            let token = token();
+            (format!("{PREFIX}/{}", self.path(n % self.keys)), self.value(&token), token)
+        };
+        let writes: Vec<_> = (0..keys).map(write).collect();
+        for some in writes.chunks(64) {
+            let pairs = some.iter().map(|(key, value, _)| (key.as_str(), value.as_slice()));
+            consul.txn_set(&pairs.collect::<Vec<_>>());
+        }
+        let token = writes.into_iter().next_back().map(|(_, _, token)| token);
+        Change {
+            n: (keys - 1) % self.keys,
+            token: token.unwrap_or_default(),
+            begun: Instant::now(),
+        }
     }
 }
 
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shape = if self.nested { "in 100 directories" } else { "flat" };
-        let kib = self.value.div_ceil(1024);
-        write!(f, "{} keys of {kib} KiB, {shape}", self.keys)
+        let size = match self.value {
+            value if value % 1024 == 0 => format!("{} KiB", value / 1024),
+            value => format!("{} kB", value / 1000),
+        };
+        write!(f, "{} keys of {size}, {shape}", self.keys)
     }
 }
 
 /// A token that there was not before.
-pub fn token() -> String {
+fn token() -> String {
     std::iter::repeat_with(fastrand::alphanumeric).take(TOKEN).collect()
 }

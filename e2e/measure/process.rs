@@ -1,34 +1,69 @@
-//! What a process uses, as the kernel counts it.
+//! What a process uses, as the kernel counts it, and which core it runs on.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Keeps this process, and what it starts, on one core.
-pub fn pin(core: usize) {
+/// The cores that this process was given, before it took one of them.
+pub fn cores() -> &'static [usize] {
+    static CORES: OnceLock<Vec<usize>> = OnceLock::new();
+    CORES.get_or_init(|| {
+        let given = sched_getaffinity(None).expect("the kernel says which cores there are");
+        (0..CpuSet::MAX_CPU).filter(|core| given.is_set(*core)).collect()
+    })
+}
+
+/// The server has the first core, the tools the second, and who writes and looks the third; where there
+/// are fewer, the last shares the first.
+fn core(position: usize) -> usize {
+    cores().get(position).or(cores().first()).copied().unwrap_or_default()
+}
+
+fn stay_on(core: usize) -> rustix::io::Result<()> {
     let mut set = CpuSet::new();
-    set.set(core % cores());
-    sched_setaffinity(None, &set).expect("stay on a core");
+    set.set(core);
+    sched_setaffinity(None, &set)
 }
 
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).max(2)
+/// Keeps this thread, and those that it starts, on the core of who writes and looks.
+pub fn stay_aside() {
+    stay_on(core(2)).expect("stay on a core");
 }
 
-/// A command that runs on the second core.
-pub fn on_second_core(mut command: Command) -> Command {
-    let pin = || {
-        let mut set = CpuSet::new();
-        set.set(1);
-        Ok(sched_setaffinity(None, &set)?)
-    };
+/// Keeps this thread on the tools' core, for what stands in for one.
+pub fn stay_with_tools() {
+    stay_on(core(1)).expect("stay on a core");
+}
+
+/// Does what starts a server: it inherits the server's core.
+pub fn on_server_core<T>(start: impl FnOnce() -> T) -> T {
+    stay_on(core(0)).expect("stay on a core");
+    let started = start();
+    stay_aside();
+    started
+}
+
+/// A command that runs on the tools' core, and says nothing.
+pub fn on_tool_core(mut command: Command) -> Command {
+    let core = core(1);
     // SAFETY: one system call on a value of the child's own.
-    unsafe { command.pre_exec(pin) };
-    command.stdin(Stdio::null()).stdout(Stdio::null());
+    unsafe { command.pre_exec(move || Ok(stay_on(core)?)) };
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
+}
+
+/// The same command with another before it, as `valgrind`: only what it says of its environment is in it.
+pub fn behind(mut first: Command, command: &Command) -> Command {
+    first.env_clear().arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        first.env(name, value.unwrap_or_default());
+    }
+    on_tool_core(first)
 }
 
 /// How a command ended.
@@ -41,9 +76,36 @@ pub struct Ended {
     pub peak: u64,
 }
 
-/// Runs a command to its end.
+/// The flag by which this program is asked to be [`alone`].
+pub const ALONE: &str = "--alone";
+
+/// Runs a command to its end, from a small process: a child's peak begins with the memory of who started it,
+/// and what we read of large files is in ours.
+pub fn ended(command: &Command) -> Ended {
+    let mut alone = Command::new(std::env::current_exe().expect("we have a path"));
+    alone.arg(ALONE);
+    let mut alone = behind(alone, command);
+    let output = alone.stdout(Stdio::piped()).output().expect("start it");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let numbers: Vec<u64> = text.split_whitespace().flat_map(str::parse).collect();
+    let [wall, cpu, peak] = numbers[..] else { panic!("{command:?} ended with {text}") };
+    Ended { wall: Duration::from_nanos(wall), cpu: Duration::from_nanos(cpu), peak }
+}
+
+/// Runs the command of these words to its end, and tells in which time, with how much CPU and with which peak.
+pub fn alone(words: &[String]) {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).stdout(Stdio::null()).stderr(Stdio::null());
+    match waited_for(&mut command) {
+        Ok(Ended { wall, cpu, peak }) => {
+            println!("{} {} {peak}", wall.as_nanos(), cpu.as_nanos());
+        }
+        Err(status) => println!("status {status:#x}"),
+    }
+}
+
 #[expect(clippy::zombie_processes, reason = "wait4 waits for it, and tells what it used")]
-pub fn ended(command: &mut Command) -> Ended {
+fn waited_for(command: &mut Command) -> Result<Ended, libc::c_int> {
     let begun = Instant::now();
     let child = command.spawn().expect("start it");
     let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
@@ -51,18 +113,21 @@ pub fn ended(command: &mut Command) -> Ended {
     // SAFETY: both places are ours and large enough; the child is waited for nowhere else.
     let got = unsafe { libc::wait4(pid, &mut status, 0, usage.as_mut_ptr()) };
     let wall = begun.elapsed();
-    assert!(got == pid && status == 0, "{command:?} ended with {status}");
+    if got != pid || status != 0 {
+        return Err(status);
+    }
     // SAFETY: zeroed before, and filled by the call.
     let usage = unsafe { usage.assume_init() };
     let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
     let cpu = time(usage.ru_utime) + time(usage.ru_stime);
-    Ended { wall, cpu, peak: usage.ru_maxrss as u64 * 1024 }
+    Ok(Ended { wall, cpu, peak: usage.ru_maxrss as u64 * 1024 })
 }
 
 /// A process that runs until it is dropped.
 pub struct Running(Child);
 
 /// What a process holds, in bytes and numbers.
+#[derive(Clone, Copy)]
 pub struct Held {
     /// Resident, shared pages of programs included.
     pub rss: u64,
@@ -80,6 +145,12 @@ impl Running {
     /// Starts it.
     pub fn start(command: &mut Command) -> Self {
         Self(command.spawn().expect("start it"))
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn terminate(mut self) {
+        kill_process(Pid::from_child(&self.0), Signal::TERM).expect("it runs");
+        self.0.wait().expect("it ends");
     }
 
     /// All threads' time until now.

@@ -3,31 +3,43 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::load::Load;
+use super::load::{self, Load};
+use super::machine::Machine;
 use super::{picture, table};
 
-/// What is measured, in this order.
+/// What is measured, in this order. Times in ms unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
-    /// From the start of a process to all files, in ms.
+    /// From the start of a process to all files.
     Seed,
-    /// CPU of that, in ms.
+    /// CPU of that.
     SeedCpu,
     /// The most that was resident meanwhile, in MB.
     SeedPeak,
-    /// From a PUT to the file that can be read, in ms.
+    /// Instructions of that, in millions.
+    SeedInstructions,
+    /// From the start of what stays to its being ready.
+    Ready,
+    /// From a PUT to the file that can be read.
     Change,
-    /// CPU of that, in ms.
+    /// CPU of that.
     ChangeCpu,
+    /// Instructions of that, in millions.
+    ChangeInstructions,
     /// Bytes that Consul sent for it, in kB.
     ChangeBytes,
-    /// From the last of many writes to the final state, in ms.
+    /// From the last of many writes to the final state.
     Burst,
-    /// CPU of that, in ms.
+    /// CPU of that.
     BurstCpu,
+    /// Requests of that.
+    BurstRequests,
+    /// How often the files were written anew for it.
+    BurstPublishes,
     /// Resident at rest, in MB.
     Rss,
     /// Private and written at rest, in MB.
@@ -40,10 +52,38 @@ pub enum What {
     RestBytes,
     /// Requests in that minute.
     RestRequests,
-    /// CPU in that minute, in ms.
-    RestCpu,
     /// Wake-ups of all threads in that minute.
     RestWakes,
+    /// CPU in that minute.
+    RestCpu,
+    /// Bytes in a minute beside 50 writes a second to a sibling prefix, in kB.
+    BusyBytes,
+    /// Requests in that minute.
+    BusyRequests,
+    /// Wake-ups in that minute.
+    BusyWakes,
+    /// CPU in that minute.
+    BusyCpu,
+    /// Bytes in a minute with an empty prefix beside 50 writes a second elsewhere, in kB.
+    EmptyBytes,
+    /// Requests in that minute.
+    EmptyRequests,
+    /// Wake-ups in that minute.
+    EmptyWakes,
+    /// CPU in that minute.
+    EmptyCpu,
+    /// From the return of a server that was killed for so many seconds to a change, in s.
+    Killed(u64),
+    /// The same after so many seconds in which the way to it refused, in s.
+    Refused(u64),
+    /// Private memory that many changes have added, in MB.
+    GrowthPrivate,
+    /// Resident memory that they have added, in MB.
+    GrowthRss,
+    /// Descriptors that they have added.
+    GrowthDescriptors,
+    /// Inodes of the volume that they have added.
+    GrowthInodes,
 }
 
 /// One figure of one tool (or the floor) under one load.
@@ -53,13 +93,15 @@ pub struct Series {
     /// Under which load.
     pub load: Load,
     /// Whose.
-    pub who: &'static str,
+    pub who: String,
     /// What was seen, in the order it was seen.
     pub samples: Vec<f64>,
 }
 
 /// All of a run.
 pub struct Results {
+    /// Where it was measured.
+    pub machine: Machine,
     /// The figures, in the order they came.
     pub series: Vec<Series>,
 }
@@ -67,29 +109,110 @@ pub struct Results {
 /// The name under which the floor stands.
 pub const FLOOR: &str = "floor";
 
+/// For tables.
+pub fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
 // === impl What ===
 
 impl What {
+    /// All, for who reads their names.
+    const ALL: [Self; 39] = [
+        Self::Seed,
+        Self::SeedCpu,
+        Self::SeedPeak,
+        Self::SeedInstructions,
+        Self::Ready,
+        Self::Change,
+        Self::ChangeCpu,
+        Self::ChangeInstructions,
+        Self::ChangeBytes,
+        Self::Burst,
+        Self::BurstCpu,
+        Self::BurstRequests,
+        Self::BurstPublishes,
+        Self::Rss,
+        Self::Private,
+        Self::Threads,
+        Self::Descriptors,
+        Self::RestBytes,
+        Self::RestRequests,
+        Self::RestWakes,
+        Self::RestCpu,
+        Self::BusyBytes,
+        Self::BusyRequests,
+        Self::BusyWakes,
+        Self::BusyCpu,
+        Self::EmptyBytes,
+        Self::EmptyRequests,
+        Self::EmptyWakes,
+        Self::EmptyCpu,
+        Self::Killed(5),
+        Self::Killed(20),
+        Self::Killed(70),
+        Self::Refused(5),
+        Self::Refused(20),
+        Self::Refused(70),
+        Self::GrowthPrivate,
+        Self::GrowthRss,
+        Self::GrowthDescriptors,
+        Self::GrowthInodes,
+    ];
+
     /// In tables: what it is, with its unit.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Seed => "start to seeded, ms",
-            Self::SeedCpu => "its CPU, ms",
-            Self::SeedPeak => "its peak memory, MB",
+    pub fn title(self) -> String {
+        let title = match self {
+            Self::Seed => "start to all files, ms",
+            Self::SeedCpu => "CPU of that start, ms",
+            Self::SeedPeak => "peak memory of that start, MB",
+            Self::SeedInstructions => "instructions of that start, millions",
+            Self::Ready => "start to ready, of what stays, ms",
             Self::Change => "PUT to file, ms",
-            Self::ChangeCpu => "its CPU, ms",
-            Self::ChangeBytes => "its bytes, kB",
+            Self::ChangeCpu => "CPU of a change, ms",
+            Self::ChangeInstructions => "instructions of a change, millions",
+            Self::ChangeBytes => "bytes of a change, kB",
             Self::Burst => "1,000 writes to the final state, ms",
-            Self::BurstCpu => "its CPU, ms",
-            Self::Rss => "resident at rest, MB",
-            Self::Private => "private at rest, MB",
+            Self::BurstCpu => "CPU of 1,000 writes, ms",
+            Self::BurstRequests => "requests of 1,000 writes",
+            Self::BurstPublishes => "publishes of 1,000 writes",
+            Self::Rss => "resident memory at rest, MB",
+            Self::Private => "private memory at rest, MB",
             Self::Threads => "threads",
             Self::Descriptors => "descriptors",
-            Self::RestBytes => "a minute's bytes at rest, kB",
-            Self::RestRequests => "its requests",
-            Self::RestCpu => "its CPU, ms",
-            Self::RestWakes => "its wake-ups",
-        }
+            Self::RestBytes => "a minute at rest: bytes, kB",
+            Self::RestRequests => "a minute at rest: requests",
+            Self::RestWakes => "a minute at rest: wake-ups",
+            Self::RestCpu => "a minute at rest: CPU, ms",
+            Self::BusyBytes => "a minute beside busy neighbours: bytes, kB",
+            Self::BusyRequests => "a minute beside busy neighbours: requests",
+            Self::BusyWakes => "a minute beside busy neighbours: wake-ups",
+            Self::BusyCpu => "a minute beside busy neighbours: CPU, ms",
+            Self::EmptyBytes => "a minute of an empty prefix beside writes: bytes, kB",
+            Self::EmptyRequests => "a minute of an empty prefix beside writes: requests",
+            Self::EmptyWakes => "a minute of an empty prefix beside writes: wake-ups",
+            Self::EmptyCpu => "a minute of an empty prefix beside writes: CPU, ms",
+            Self::Killed(time) => {
+                return format!("server back after {time} s, to a change, s");
+            }
+            Self::Refused(time) => {
+                return format!("connections back after {time} s, to a change, s");
+            }
+            Self::GrowthPrivate => "growth over many changes: private memory, MB",
+            Self::GrowthRss => "growth over many changes: resident memory, MB",
+            Self::GrowthDescriptors => "growth over many changes: descriptors",
+            Self::GrowthInodes => "growth over many changes: inodes",
+        };
+        title.to_owned()
+    }
+
+    /// Whether it is a difference, which can be nothing or less.
+    pub fn is_growth(self) -> bool {
+        self >= Self::GrowthPrivate
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|what| format!("{what:?}") == name)
     }
 }
 
@@ -109,12 +232,27 @@ impl Series {
         self.quantile(0.5)
     }
 
+    /// Whether so many single changes were timed that their tail is no chance.
+    pub fn has_a_tail(&self) -> bool {
+        self.what == What::Change && self.samples.len() >= 1_000
+    }
+
     fn json(&self) -> Value {
+        let spread = [("min", 0.0), ("p10", 0.1), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)];
+        let spread = spread.map(|(name, part)| (name.to_owned(), json!(self.quantile(part))));
         json!({
             "what": format!("{:?}", self.what), "title": self.what.title(), "who": self.who,
-            "keys": self.load.keys, "value": self.load.value, "nested": self.load.nested,
-            "median": self.median(), "p90": self.quantile(0.9), "p99": self.quantile(0.99),
-            "max": self.quantile(1.0), "samples": self.samples,
+            "load": self.load.json(), "median": self.median(),
+            "spread": Value::Object(spread.into_iter().collect()), "samples": self.samples,
+        })
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        Some(Self {
+            what: What::named(value["what"].as_str()?)?,
+            load: Load::from_json(&value["load"])?,
+            who: value["who"].as_str()?.to_owned(),
+            samples: serde_json::from_value(value["samples"].clone()).ok()?,
         })
     }
 }
@@ -122,19 +260,25 @@ impl Series {
 // === impl Results ===
 
 impl Results {
-    /// Nothing yet.
-    pub fn new() -> Self {
-        Self { series: Vec::new() }
+    /// What a full run of the same programs has left of other loads than those that are measured now; of a
+    /// quick run nothing.
+    pub fn continued(from: &Path, machine: Machine, without: &[&Load]) -> Self {
+        let mut series = match Self::read(from) {
+            Ok(left) if !machine.quick && left.machine.is_like(&machine) => left.series,
+            _ => Vec::new(),
+        };
+        series.retain(|series| !without.contains(&&series.load));
+        Self { machine, series }
     }
 
-    /// Adds samples to a figure.
-    pub fn add(&mut self, what: What, load: &Load, who: &'static str, samples: &[f64]) {
+    /// Adds a sample to a figure.
+    pub fn add(&mut self, what: What, load: &Load, who: &str, sample: f64) {
         let known =
             self.series.iter_mut().find(|s| s.what == what && s.load == *load && s.who == who);
         match known {
-            Some(series) => series.samples.extend_from_slice(samples),
+            Some(series) => series.samples.push(sample),
             None => {
-                let samples = samples.to_vec();
+                let (who, samples) = (who.to_owned(), vec![sample]);
                 self.series.push(Series { what, load: *load, who, samples });
             }
         }
@@ -147,21 +291,36 @@ impl Results {
 
     /// The loads, in their order.
     pub fn loads(&self) -> Vec<Load> {
-        let mut loads = Vec::new();
-        for series in &self.series {
-            if !loads.contains(&series.load) {
-                loads.push(series.load);
-            }
-        }
-        loads
+        let measured = |load: &&Load| self.series.iter().any(|series| series.load == **load);
+        load::FULL.iter().filter(measured).copied().collect()
+    }
+
+    /// What was measured, in the order of tables.
+    pub fn whats(&self) -> Vec<What> {
+        let mut whats: Vec<What> = self.series.iter().map(|series| series.what).collect();
+        whats.sort();
+        whats.dedup();
+        whats
     }
 
     /// Writes the table, the samples and the picture.
     pub fn write(&self, into: &Path) -> io::Result<()> {
         fs::create_dir_all(into)?;
-        let samples: Vec<Value> = self.series.iter().map(Series::json).collect();
-        fs::write(into.join("samples.json"), serde_json::to_string(&samples)?)?;
+        let series: Vec<Value> = self.series.iter().map(Series::json).collect();
+        let all = json!({"machine": self.machine.json(), "series": series});
+        fs::write(into.join("samples.json"), all.to_string())?;
         fs::write(into.join("table.md"), table::markdown(self))?;
         picture::draw(self, &into.join("bench.svg")).map_err(io::Error::other)
+    }
+
+    /// What [`Results::write`] left in the samples' file, if it is whole.
+    pub fn read(into: &Path) -> io::Result<Self> {
+        let all: Value = serde_json::from_str(&fs::read_to_string(into.join("samples.json"))?)?;
+        let machine = Machine::from_json(&all["machine"]);
+        let series = all["series"].as_array().map(|all| all.iter().map(Series::from_json));
+        let whole = machine.zip(series.and_then(|all| all.collect::<Option<Vec<_>>>()));
+        let (machine, series) =
+            whole.ok_or_else(|| io::Error::other("samples.json is of another version"))?;
+        Ok(Self { machine, series })
     }
 }

@@ -1,30 +1,29 @@
-//! First starts: a process begins, and ends when all files are there.
+//! First starts: a process begins, and all files are there.
 
-use super::Effort;
-use super::floor::millis;
-use super::load::Load;
+use std::time::Instant;
+
+use super::Run;
 use super::process::ended;
-use super::result::{Results, What};
-use super::tool::Tool;
-use crate::consul::Consul;
+use super::result::{Results, What, millis};
 
 /// Each tool in turn, again and again; the first turn warms up and does not count.
-pub fn measure(
-    consul: &Consul,
-    load: &Load,
-    tools: &[Tool],
-    effort: Effort,
-    results: &mut Results,
-) {
-    let places: Vec<_> = tools.iter().map(|tool| (tool, tool.place())).collect();
-    for turn in 0..=effort.seeds {
+pub fn measure(run: &Run<'_>, results: &mut Results) {
+    let places: Vec<_> = run.tools.iter().map(|tool| (tool, tool.place())).collect();
+    for turn in 0..=run.effort.seeds {
         for (tool, place) in &places {
             place.wipe();
-            let ended = ended(&mut place.once(consul.addr()));
+            let ended = ended(&place.once(run.consul.addr()));
+            place.wipe();
+            let begun = Instant::now();
+            let running = place.follow(run.consul.addr());
+            let ready = place.is_ready(run.load).duration_since(begun);
+            drop(running);
             if turn > 0 {
-                results.add(What::Seed, load, tool.name(), &[millis(ended.wall)]);
-                results.add(What::SeedCpu, load, tool.name(), &[millis(ended.cpu)]);
-                results.add(What::SeedPeak, load, tool.name(), &[ended.peak as f64 / 1e6]);
+                let mut add = |what, value| results.add(what, run.load, tool.name(), value);
+                add(What::Seed, millis(ended.wall));
+                add(What::SeedCpu, millis(ended.cpu));
+                add(What::SeedPeak, ended.peak as f64 / 1e6);
+                add(What::Ready, millis(ready));
             }
         }
     }

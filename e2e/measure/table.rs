@@ -6,50 +6,65 @@ use super::load::Load;
 use super::result::{FLOOR, Results, Series, What};
 
 /// The columns, from the floor to the rival.
-const WHO: [&str; 5] =
-    [FLOOR, "seedcar, tree", "seedcar, JSON", "consul-template, JSON", "consul-template, mirror"];
+pub const WHO: [&str; 6] = [
+    FLOOR,
+    "seedcar, tree",
+    "seedcar, JSON",
+    "consul-template, JSON",
+    "consul-template, mirror",
+    "consul-template, default retry",
+];
 
 /// Markdown: a table for each load, a row for each figure.
 pub fn markdown(results: &Results) -> String {
-    let mut text = String::new();
+    let mut text = format!(
+        "{}.\n\nMedians, with the spread from p10 to p90 in brackets.\n",
+        results.machine.line()
+    );
     for load in results.loads() {
-        let _ = writeln!(text, "\n### {load}\n\n| | {} |", WHO.join(" | "));
-        let _ = writeln!(text, "|---|{}", "---:|".repeat(WHO.len()));
-        for what in all(results) {
-            row(&mut text, results, &load, what);
+        let who = columns(results, &load);
+        let _ = writeln!(text, "\n### {load}\n\n| | {} |", who.join(" | "));
+        let _ = writeln!(text, "|---|{}", "---:|".repeat(who.len()));
+        for what in results.whats() {
+            if let Some(cells) = row(results, &load, what, &who) {
+                let _ = writeln!(text, "| {} | {} |", what.title(), cells.join(" | "));
+            }
         }
     }
     text
 }
 
-fn all(results: &Results) -> Vec<What> {
-    let mut all: Vec<What> = results.series.iter().map(|series| series.what).collect();
-    all.sort();
-    all.dedup();
-    all
+/// Who was measured under a load.
+fn columns(results: &Results, load: &Load) -> Vec<&'static str> {
+    let measured = |who: &&str| results.series.iter().any(|s| s.load == *load && s.who == **who);
+    WHO.into_iter().filter(measured).collect()
 }
 
-fn row(text: &mut String, results: &Results, load: &Load, what: What) {
-    let cell = |who: &&str| results.get(what, load, who).map_or("-".to_owned(), |s| said(what, s));
-    let cells: Vec<String> = WHO.iter().map(cell).collect();
-    if cells.iter().any(|cell| cell != "-") {
-        let _ = writeln!(text, "| {} | {} |", what.title(), cells.join(" | "));
-    }
+/// The cells of a row, if anything in it was measured.
+pub fn row(results: &Results, load: &Load, what: What, who: &[&str]) -> Option<Vec<String>> {
+    let series = || who.iter().map(|who| results.get(what, load, who));
+    let cell = |series: Option<&Series>| series.map_or("-".to_owned(), said);
+    series().any(|series| series.is_some()).then(|| series().map(cell).collect())
 }
 
-/// Of changes the tail matters, too.
-fn said(what: What, series: &Series) -> String {
-    let median = number(series.median());
-    match what {
-        What::Change => format!("{median} (p99 {})", number(series.quantile(0.99))),
-        _ => median,
-    }
+/// The middle and the spread; of changes the tail matters, too.
+fn said(series: &Series) -> String {
+    let [low, middle, high] = [0.1, 0.5, 0.9].map(|part| number(series.quantile(part)));
+    let spread = if low == high { String::new() } else { format!(" ({low}-{high})") };
+    let tail = if series.has_a_tail() {
+        format!(", p99 {}", number(series.quantile(0.99)))
+    } else {
+        String::new()
+    };
+    format!("{middle}{spread}{tail}")
 }
 
-fn number(value: f64) -> String {
-    match value {
-        v if v >= 100.0 => format!("{v:.0}"),
-        v if v >= 10.0 => format!("{v:.1}"),
-        v => format!("{v:.2}"),
+/// So many digits as matter.
+pub fn number(value: f64) -> String {
+    match value.abs() {
+        v if v >= 100.0 => format!("{value:.0}"),
+        v if v >= 10.0 => format!("{value:.1}"),
+        v if v < 0.005 => "0".to_owned(),
+        _ => format!("{value:.2}"),
     }
 }

@@ -1,23 +1,25 @@
 //! The tools, each set up to do the same: keep files in step with a prefix.
 
+use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use memchr::memmem;
 use tempfile::TempDir;
 
-use super::load::{Load, PREFIX, TOKEN};
-use super::process::{Running, on_second_core};
+use super::load::{Change, Load, PREFIX, TOKEN};
+use super::process::{Running, on_tool_core};
+use crate::consul::http::request_within;
 use crate::wait::free_port;
 
-/// How long a change may take to be seen before the run is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a file is looked at.
-const LOOK: Duration = Duration::from_micros(100);
+/// How long a change may take to be seen before the run is given up. After an outage consul-template may
+/// wait a minute before it asks again.
+const PATIENCE: Duration = Duration::from_secs(200);
 
 /// Which tool, and what it writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +32,33 @@ pub enum Tool {
     TemplateJson,
     /// consul-template with a file for each key, by `writeToFile`.
     TemplateMirror,
+    /// consul-template with one JSON file, giving up after as many errors as it does unless told otherwise.
+    TemplateDefault,
+}
+
+/// What both tools are told alike.
+#[derive(Clone, Copy)]
+pub struct Setup {
+    /// The prefix that is followed.
+    pub prefix: &'static str,
+    /// How long Consul holds a question, in seconds.
+    pub wait: u64,
 }
 
 /// A tool's files, in a directory of its own in memory.
 pub struct Place {
     tool: Tool,
+    setup: Setup,
+    /// Where seedcar tells of its health.
+    http: SocketAddr,
     dir: TempDir,
 }
+
+/// What tells one state of a file from the next.
+pub type Stamp = (u64, i64, i64);
+
+/// seedcar's own wait, and ours for both.
+pub const WAIT: u64 = 30;
 
 // === impl Tool ===
 
@@ -44,7 +66,7 @@ impl Tool {
     /// All that can be run here.
     pub fn all() -> Vec<Self> {
         let mut all = vec![Self::SeedcarTree, Self::SeedcarJson];
-        if std::env::var_os("CONSUL_TEMPLATE_BIN").is_some() {
+        if template().is_some() {
             all.extend([Self::TemplateJson, Self::TemplateMirror]);
         } else {
             eprintln!("consul-template is not measured: there is no Go to build it with");
@@ -59,6 +81,7 @@ impl Tool {
             Self::SeedcarJson => "seedcar, JSON",
             Self::TemplateJson => "consul-template, JSON",
             Self::TemplateMirror => "consul-template, mirror",
+            Self::TemplateDefault => "consul-template, default retry",
         }
     }
 
@@ -67,12 +90,38 @@ impl Tool {
         matches!(self, Self::SeedcarTree | Self::SeedcarJson)
     }
 
+    /// Whether it writes a file for each key.
+    fn is_tree(self) -> bool {
+        matches!(self, Self::SeedcarTree | Self::TemplateMirror)
+    }
+
     /// A new place for its files.
     pub fn place(self) -> Place {
-        let shm = Path::new("/dev/shm");
-        let dir = if shm.is_dir() { TempDir::new_in(shm) } else { TempDir::new() };
-        Place { tool: self, dir: dir.expect("a directory") }
+        self.place_for(Setup { prefix: PREFIX, wait: WAIT })
     }
+
+    /// The same for another prefix or wait.
+    pub fn place_for(self, setup: Setup) -> Place {
+        let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        Place { tool: self, setup, http, dir: in_memory() }
+    }
+}
+
+/// A directory in memory, where the machine has one.
+pub fn in_memory() -> TempDir {
+    let shm = Path::new("/dev/shm");
+    let dir = if shm.is_dir() { TempDir::new_in(shm) } else { TempDir::new() };
+    dir.expect("a directory")
+}
+
+/// The seedcar that is measured.
+pub fn seedcar() -> OsString {
+    std::env::var_os("SEEDCAR_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_seedcar").into())
+}
+
+/// The consul-template that is measured, if there is one.
+pub fn template() -> Option<OsString> {
+    std::env::var_os("CONSUL_TEMPLATE_BIN").filter(|path| Path::new(path).is_file())
 }
 
 // === impl Place ===
@@ -87,25 +136,28 @@ impl Place {
         }
     }
 
-    /// Starts what follows the prefix.
-    pub fn follow(&self, consul: SocketAddr) -> Running {
-        let mut command = if self.tool.is_seedcar() {
+    /// A command that follows the prefix.
+    pub fn follows(&self, consul: SocketAddr) -> Command {
+        if self.tool.is_seedcar() {
             let mut command = self.seedcar("run", consul);
-            let http = format!("127.0.0.1:{}", free_port());
-            command.args(["--seed", "--http", &http]);
+            command.args(["--seed", "--allow-empty", "--http", &self.http.to_string()]);
+            command.args(["--wait", &format!("{}s", self.setup.wait)]);
             command
         } else {
             self.template(consul, "-log-level=err")
-        };
-        Running::start(&mut command)
+        }
     }
 
+    /// Starts what follows the prefix.
+    pub fn follow(&self, consul: SocketAddr) -> Running {
+        Running::start(&mut self.follows(consul))
+    }
+
+    // Both with nothing of our own environment: what a proxy or a locale adds is not the tools'.
     fn seedcar(&self, what: &str, consul: SocketAddr) -> Command {
-        let program = std::env::var_os("SEEDCAR_BIN");
-        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_seedcar").into());
-        let mut command = on_second_core(Command::new(program));
-        command.env_clear().stderr(Stdio::null()).arg(what).arg("--no-backup");
-        command.args(["--consul", &consul.to_string(), "--prefix", PREFIX]);
+        let mut command = on_tool_core(Command::new(seedcar()));
+        command.env_clear().arg(what).arg("--no-backup");
+        command.args(["--consul", &consul.to_string(), "--prefix", self.setup.prefix]);
         command.arg("--volume").arg(self.dir.path());
         if self.tool == Tool::SeedcarJson {
             command.env("SEEDCAR_CONFIG", r#"{"outputs": [{"file": {"path": "all.json"}}]}"#);
@@ -114,30 +166,33 @@ impl Place {
     }
 
     fn template(&self, consul: SocketAddr, how: &str) -> Command {
-        let out = self.dir.path().display();
-        let (contents, destination) = match self.tool {
-            Tool::TemplateMirror => (
-                format!(
-                    "{{{{ range tree \\\"{PREFIX}/\\\" }}}}{{{{ .Value | writeToFile (printf \\\"{out}/%s\\\" .Key) \
-                     \\\"\\\" \\\"\\\" \\\"0644\\\" }}}}{{{{ end }}}}"
-                ),
-                format!("{out}/..done"),
-            ),
-            _ => (
-                format!("{{{{ tree \\\"{PREFIX}/\\\" | explode | toJSON }}}}"),
-                format!("{out}/all.json"),
-            ),
-        };
-        let config = format!(
-            "consul {{\n  address = \"{consul}\"\n  retry {{ attempts = 0 }}\n}}\nblock_query_wait = \"30s\"\n\
-             template {{\n  contents = \"{contents}\"\n  destination = \"{destination}\"\n}}\n"
-        );
         let file = self.dir.path().join("..config.hcl");
-        fs::write(&file, config).expect("write a configuration");
-        let program = std::env::var_os("CONSUL_TEMPLATE_BIN").expect("asked for before");
-        let mut command = on_second_core(Command::new(program));
-        command.stderr(Stdio::null()).arg("-config").arg(file).arg(how);
+        fs::write(&file, self.hcl(consul)).expect("write a configuration");
+        let mut command = on_tool_core(Command::new(template().expect("asked for before")));
+        command.env_clear().arg("-config").arg(file).arg(how);
         command
+    }
+
+    fn hcl(&self, consul: SocketAddr) -> String {
+        let (out, prefix, wait) = (self.dir.path().display(), self.setup.prefix, self.setup.wait);
+        let (contents, destination) = if self.tool == Tool::TemplateMirror {
+            let write = format!(
+                "{{{{ .Value | writeToFile (printf \\\"{out}/%s\\\" .Key) \\\"\\\" \\\"\\\" \\\"0644\\\" }}}}"
+            );
+            let each = format!("{{{{ range tree \\\"{prefix}/\\\" }}}}{write}{{{{ end }}}}");
+            (each, "..done")
+        } else {
+            (format!("{{{{ tree \\\"{prefix}/\\\" | explode | toJSON }}}}"), "all.json")
+        };
+        // Without this it gives up for good after twelve errors.
+        let retry = match self.tool {
+            Tool::TemplateDefault => "",
+            _ => "retry { attempts = 0 }",
+        };
+        format!(
+            "consul {{\n  address = \"{consul}\"\n  {retry}\n}}\nblock_query_wait = \"{wait}s\"\n\
+             template {{\n  contents = \"{contents}\"\n  destination = \"{out}/{destination}\"\n}}\n"
+        )
     }
 
     /// The file that shows a key.
@@ -146,26 +201,62 @@ impl Place {
         match self.tool {
             Tool::SeedcarTree => dir.join("live").join(path),
             Tool::SeedcarJson => dir.join("live/all.json"),
-            Tool::TemplateJson => dir.join("all.json"),
+            Tool::TemplateJson | Tool::TemplateDefault => dir.join("all.json"),
             Tool::TemplateMirror => dir.join(path),
         }
     }
 
-    /// Waits until a key's value begins with a token. Looks often, and reads a large file only where it
-    /// is another one than before.
-    pub fn shows(&self, load: &Load, n: usize, token: &str) {
-        let (file, deadline) = (self.file(&load.path(n)), Instant::now() + PATIENCE);
+    /// Waits until a key's value is the changed one. Returns when it could first be read.
+    pub fn shows(&self, load: &Load, change: &Change) -> Instant {
+        let file = self.file(&load.path(change.n));
         let mut seen = None;
-        loop {
-            let is_tree = matches!(self.tool, Tool::SeedcarTree | Tool::TemplateMirror);
-            let found =
-                if is_tree { begins(&file, token) } else { has_news(&file, token, &mut seen) };
-            if found {
-                return;
+        look(&format!("{:?} never shows a change", self.tool), || {
+            if self.tool.is_tree() {
+                begins(&file, &change.token)
+            } else {
+                has_news(&file, &change.token, &mut seen)
             }
-            assert!(Instant::now() < deadline, "{:?} never shows a change", self.tool);
-            std::thread::sleep(LOOK);
+        })
+    }
+
+    /// Waits until the place is filled: for seedcar until it says that it is ready, else until the file is
+    /// there.
+    pub fn is_ready(&self, load: &Load) -> Instant {
+        let last = self.file(&load.path(load.keys - 1));
+        look(&format!("{:?} is never ready", self.tool), || {
+            if self.tool.is_seedcar() { self.says_ready() } else { last.exists() }
+        })
+    }
+
+    fn says_ready(&self) -> bool {
+        let patience = Duration::from_secs(5);
+        request_within(patience, self.http, "GET", "/readyz", &[], b"")
+            .is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// What is another one after each publish.
+    pub fn stamp(&self, load: &Load) -> Option<Stamp> {
+        match self.tool {
+            // The link itself: it leads to the generation.
+            Tool::SeedcarTree => stamp(fs::symlink_metadata(self.dir.path().join("live/..data"))),
+            _ => stamp(fs::metadata(self.file(&load.path(0)))),
         }
+    }
+
+    /// How many files, directories and links there are, those of old generations included.
+    pub fn inodes(&self) -> usize {
+        let mut seen = std::collections::HashSet::new();
+        let mut ahead = vec![self.dir.path().to_owned()];
+        while let Some(dir) = ahead.pop() {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                let Ok(meta) = entry.metadata() else { continue };
+                seen.insert(meta.ino());
+                if meta.is_dir() {
+                    ahead.push(entry.path());
+                }
+            }
+        }
+        seen.len()
     }
 
     /// Empties it for another first start.
@@ -179,19 +270,39 @@ impl Place {
     }
 }
 
+/// Looks until it is so. Returns when that look began. The pause grows with what has gone by, so that looking
+/// takes nothing from a server on the same core, and is wrong by a fiftieth at most.
+fn look(never: &str, mut is: impl FnMut() -> bool) -> Instant {
+    let begun = Instant::now();
+    loop {
+        let at = Instant::now();
+        if is() {
+            return at;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{never}");
+        let pause = begun.elapsed() / 50;
+        std::thread::sleep(pause.clamp(Duration::from_micros(100), Duration::from_millis(5)));
+    }
+}
+
 fn begins(file: &Path, token: &str) -> bool {
-    use std::io::Read as _;
+    use io::Read as _;
     let mut first = [0; TOKEN];
     let read = fs::File::open(file).and_then(|mut file| file.read_exact(&mut first));
     read.is_ok() && first == token.as_bytes()
 }
 
-fn has_news(file: &Path, token: &str, seen: &mut Option<(u64, i64, i64)>) -> bool {
-    let Ok(meta) = fs::metadata(file) else { return false };
-    let stamp = Some((meta.ino(), meta.mtime(), meta.mtime_nsec()));
-    if *seen == stamp {
+/// Reads a large file only where it is another one than before.
+fn has_news(file: &Path, token: &str, seen: &mut Option<Stamp>) -> bool {
+    let stamp = stamp(fs::metadata(file));
+    if stamp.is_none() || *seen == stamp {
         return false;
     }
     *seen = stamp;
     fs::read(file).is_ok_and(|text| memmem::find(&text, token.as_bytes()).is_some())
+}
+
+fn stamp(meta: io::Result<fs::Metadata>) -> Option<Stamp> {
+    let meta = meta.ok()?;
+    Some((meta.ino(), meta.mtime(), meta.mtime_nsec()))
 }

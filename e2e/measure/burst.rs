@@ -1,0 +1,70 @@
+//! Many changes at once, behind the counting proxy.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Run;
+use super::proxy::Proxy;
+use super::result::{Results, What, millis};
+use super::tool::{Place, Stamp, Tool};
+
+/// How many keys are written at once.
+const KEYS: usize = 1_000;
+/// After the last publish: long enough for another one.
+const QUIET: Duration = Duration::from_millis(700);
+/// How often it is looked whether there was a publish: each tool needs longer for one.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Each tool in turn, again and again.
+pub fn measure(run: &Run<'_>, results: &mut Results) {
+    // A thousand large values would be the server's work alone.
+    if run.load.value > 2048 {
+        return;
+    }
+    for _ in 0..run.effort.bursts {
+        for tool in run.tools {
+            once(run, *tool, results);
+        }
+    }
+}
+
+fn once(run: &Run<'_>, tool: Tool, results: &mut Results) {
+    let proxy = Proxy::start(run.consul.addr());
+    let place = tool.place();
+    let running = place.follow(proxy.addr());
+    place.shows(run.load, &run.load.change(run.consul));
+    publishes(&place, run, || ());
+    let (cpu, requests) = (running.cpu(), proxy.requests());
+    let mut took = Duration::ZERO;
+    let publishes = publishes(&place, run, || {
+        let last = run.load.burst(run.consul, KEYS);
+        took = place.shows(run.load, &last).saturating_duration_since(last.begun);
+    });
+    let mut add = |what, value| results.add(what, run.load, tool.name(), value);
+    add(What::Burst, millis(took));
+    add(What::BurstCpu, millis(running.cpu() - cpu));
+    add(What::BurstRequests, (proxy.requests() - requests) as f64);
+    add(What::BurstPublishes, publishes as f64);
+}
+
+/// How often the files were published anew while something was done, and until it is quiet again.
+fn publishes(place: &Place, run: &Run<'_>, act: impl FnOnce()) -> usize {
+    let acting = std::sync::atomic::AtomicBool::new(true);
+    thread::scope(|scope| {
+        let counter = scope.spawn(|| {
+            let mut seen: Option<Stamp> = place.stamp(run.load);
+            let (mut count, mut last) = (0, Instant::now());
+            while acting.load(std::sync::atomic::Ordering::Relaxed) || last.elapsed() < QUIET {
+                let now = place.stamp(run.load);
+                if now.is_some() && now != seen {
+                    (seen, count, last) = (now, count + 1, Instant::now());
+                }
+                thread::sleep(LOOK);
+            }
+            count
+        });
+        act();
+        acting.store(false, std::sync::atomic::Ordering::Relaxed);
+        counter.join().expect("it counts")
+    })
+}

@@ -1,0 +1,132 @@
+//! The README's section: the figures of a full run that decide, and where the rival is better.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::load::Load;
+use super::result::{FLOOR, Results, What};
+use super::table;
+
+/// The columns; the rival in the same two forms.
+const WHO: [&str; 5] =
+    [FLOOR, "seedcar, tree", "seedcar, JSON", "consul-template, JSON", "consul-template, mirror"];
+
+/// The forms in which both write: ours, theirs, and what they are.
+const FORMS: [(&str, &str, &str); 2] = [(WHO[1], WHO[4], "tree"), (WHO[2], WHO[3], "JSON")];
+
+/// What is shown of each load.
+const SHOWN: [What; 9] = [
+    What::Change,
+    What::ChangeCpu,
+    What::ChangeBytes,
+    What::Seed,
+    What::SeedPeak,
+    What::Rss,
+    What::Private,
+    What::Burst,
+    What::RestBytes,
+];
+
+/// What is shown once, for the one load that it was measured under.
+const ONCE: [What; 10] = [
+    What::RestRequests,
+    What::RestWakes,
+    What::BusyRequests,
+    What::EmptyRequests,
+    What::Killed(20),
+    What::Killed(70),
+    What::Refused(20),
+    What::Refused(70),
+    What::GrowthPrivate,
+    What::GrowthInodes,
+];
+
+/// Where the README's generated part begins and ends.
+const BEGIN: &str = "<!-- performance -->\n";
+const END: &str = "<!-- end -->";
+
+/// Writes the section into `README.md`. Refuses what a quick run has left: nobody quotes that.
+pub fn write(from: &Path) -> ExitCode {
+    let results = match Results::read(from) {
+        Ok(results) => results,
+        Err(error) => return refused(&format!("no full run to show: {error}: run e2e/bench")),
+    };
+    if results.machine.quick {
+        return refused("the last run was a quick one: run e2e/bench without --quick");
+    }
+    let old = fs::read_to_string("README.md").expect("read the README");
+    let Some(new) = with_section(&old, &section(&results)) else {
+        return refused("README.md has no markers for it");
+    };
+    fs::write("README.md", new).expect("write the README");
+    ExitCode::SUCCESS
+}
+
+fn refused(why: &str) -> ExitCode {
+    eprintln!("{why}");
+    ExitCode::FAILURE
+}
+
+fn with_section(readme: &str, section: &str) -> Option<String> {
+    let from = readme.find(BEGIN)? + BEGIN.len();
+    let to = from + readme[from..].find(END)?;
+    Some(format!("{}{}\n{}", &readme[..from], section.trim_end(), &readme[to..]))
+}
+
+fn section(results: &Results) -> String {
+    let mut text = format!("{}.\n", results.machine.line());
+    let _ = writeln!(text, "\n| | {} |\n|---|{}", WHO.join(" | "), "---:|".repeat(WHO.len()));
+    for what in SHOWN {
+        let _ = writeln!(text, "| **{}** |{}", what.title(), " |".repeat(WHO.len()));
+        for load in results.loads() {
+            row(&mut text, results, &load, what, &load.to_string());
+        }
+    }
+    let _ = writeln!(text, "| **under one load only** |{}", " |".repeat(WHO.len()));
+    for what in ONCE {
+        let measured = results.series.iter().find(|series| series.what == what);
+        if let Some(load) = measured.map(|series| series.load) {
+            row(&mut text, results, &load, what, &format!("{} ({})", what.title(), load.keys));
+        }
+    }
+    text + &rivals_wins(results)
+}
+
+fn row(text: &mut String, results: &Results, load: &Load, what: What, name: &str) {
+    if let Some(cells) = table::row(results, load, what, &WHO) {
+        let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+    }
+}
+
+/// The figures in which consul-template is better, a line each.
+fn rivals_wins(results: &Results) -> String {
+    let mut text = String::new();
+    for what in results.whats().into_iter().filter(|what| !what.is_growth()) {
+        let wins = wins(results, what);
+        if !wins.is_empty() {
+            let _ = writeln!(text, "* {}: {}.", what.title(), wins.join("; "));
+        }
+    }
+    if text.is_empty() {
+        return "\nIn this run consul-template was better in nothing.\n".to_owned();
+    }
+    format!("\nIn this run consul-template was better in (its figure and ours):\n\n{text}")
+}
+
+/// Where its way is below the same way of ours by more than a twentieth.
+fn wins(results: &Results, what: What) -> Vec<String> {
+    let mut wins = Vec::new();
+    for load in results.loads() {
+        for (ours, theirs, form) in FORMS {
+            let median = |who| results.get(what, &load, who).map(|series| series.median());
+            let (Some(ours), Some(theirs)) = (median(ours), median(theirs)) else { continue };
+            if theirs < ours * 0.95 {
+                let [ours, theirs] = [ours, theirs].map(table::number);
+                wins.push(format!("{theirs} and {ours} ({load}, {form})"));
+            }
+        }
+    }
+    wins
+}

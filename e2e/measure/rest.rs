@@ -1,0 +1,145 @@
+//! Bytes, requests and wake-ups: of a change, and while nothing happens. All tools at once, because none of
+//! them keeps another from resting.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::load::{Load, PREFIX};
+use super::process::Running;
+use super::proxy::Proxy;
+use super::result::{Results, What, millis};
+use super::tool::{Place, Setup, Tool, WAIT};
+use super::{Effort, Run};
+use crate::consul::Consul;
+
+/// Changes whose bytes are counted.
+const CHANGES: usize = 5;
+/// After a change: until all have asked their next question.
+const SETTLED: Duration = Duration::from_millis(700);
+/// After the last change: until what it replaced is gone.
+const AT_REST: Duration = Duration::from_secs(6);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A tool behind a proxy of its own.
+pub struct Behind {
+    tool: Tool,
+    place: Place,
+    proxy: Proxy,
+    running: Running,
+}
+
+/// What a tool has used at one moment.
+#[derive(Clone, Copy)]
+pub struct Used {
+    at: Instant,
+    bytes: u64,
+    requests: u64,
+    wakes: u64,
+    cpu: Duration,
+}
+
+// === impl Behind ===
+
+impl Behind {
+    /// Starts it.
+    pub fn start(tool: Tool, setup: Setup, consul: &Consul) -> Self {
+        let proxy = Proxy::start(consul.addr());
+        let place = tool.place_for(setup);
+        let running = place.follow(proxy.addr());
+        Self { tool, place, proxy, running }
+    }
+
+    /// Its name in tables.
+    pub fn name(&self) -> &'static str {
+        self.tool.name()
+    }
+
+    /// What it has used until now.
+    pub fn used(&self) -> Used {
+        Used {
+            at: Instant::now(),
+            bytes: self.proxy.bytes(),
+            requests: self.proxy.requests(),
+            wakes: self.running.wakes(),
+            cpu: self.running.cpu(),
+        }
+    }
+}
+
+// === impl Used ===
+
+impl Used {
+    /// What a minute takes at the rate between then and now: bytes in kB, requests, wake-ups, and CPU in ms.
+    pub fn a_minute_since(&self, then: &Self) -> [f64; 4] {
+        let scale = 60.0 / self.at.duration_since(then.at).as_secs_f64();
+        let kb = (self.bytes - then.bytes) as f64 / 1e3;
+        let requests = (self.requests - then.requests) as f64;
+        let wakes = (self.wakes - then.wakes) as f64;
+        [kb, requests, wakes, millis(self.cpu - then.cpu)].map(|figure| figure * scale)
+    }
+}
+
+/// All tools.
+pub fn measure(run: &Run<'_>, results: &mut Results) {
+    let setup = Setup { prefix: PREFIX, wait: run.effort.wait };
+    let all: Vec<_> =
+        run.tools.iter().map(|tool| Behind::start(*tool, setup, run.consul)).collect();
+    change(run, &all);
+    let before: Vec<_> = all.iter().map(Behind::used).collect();
+    (0..CHANGES).for_each(|_| change(run, &all));
+    for (behind, before) in all.iter().zip(&before) {
+        let bytes = behind.proxy.bytes() - before.bytes;
+        let each = bytes as f64 / CHANGES as f64 / 1e3;
+        results.add(What::ChangeBytes, run.load, behind.name(), each);
+    }
+    thread::scope(|scope| {
+        let rests =
+            all.iter().map(|behind| (behind.name(), scope.spawn(|| rest(behind, run.effort))));
+        for (name, rest) in rests.collect::<Vec<_>>() {
+            record(run.load, name, run.effort.wait, rest.join().expect("it rests"), results);
+        }
+    });
+}
+
+fn change(run: &Run<'_>, all: &[Behind]) {
+    let change = run.load.change(run.consul);
+    for behind in all {
+        behind.place.shows(run.load, &change);
+    }
+    thread::sleep(SETTLED);
+}
+
+/// From one question to a later one, whole waits: between them are as many answers as there are questions.
+fn rest(behind: &Behind, effort: Effort) -> [f64; 4] {
+    thread::sleep(AT_REST);
+    let wait = Duration::from_secs(effort.wait) * 17 / 16;
+    asks(behind, 1, wait * 2);
+    let begun = behind.used();
+    asks(behind, effort.waits, wait * (effort.waits as u32 + 1));
+    behind.used().a_minute_since(&begun)
+}
+
+/// Waits for so many questions; not for ever, because a tool may have none.
+fn asks(behind: &Behind, questions: u64, longest: Duration) {
+    let (begun, already) = (Instant::now(), behind.proxy.requests());
+    while behind.proxy.requests() < already + questions && begun.elapsed() < longest {
+        thread::sleep(LOOK);
+    }
+    // The question is then held.
+    thread::sleep(LOOK);
+}
+
+/// Bytes and requests as they are with the usual wait: what happens at rest happens once in each.
+fn record(
+    load: &Load,
+    name: &'static str,
+    wait: u64,
+    [kb, requests, wakes, cpu]: [f64; 4],
+    results: &mut Results,
+) {
+    let usual = wait as f64 / WAIT as f64;
+    results.add(What::RestBytes, load, name, kb * usual);
+    results.add(What::RestRequests, load, name, requests * usual);
+    results.add(What::RestCpu, load, name, cpu);
+    results.add(What::RestWakes, load, name, wakes);
+}
