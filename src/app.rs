@@ -248,9 +248,10 @@ impl App {
         done: impl Fn(&crate::board::State) -> bool,
         fatal: impl Fn(&str) -> bool,
     ) -> Result<(), Unseeded> {
-        let mut changes = self.board.subscribe();
+        let (mut changes, mut done_with) = (self.board.subscribe(), self.inbox.slots.done());
         loop {
             changes.borrow_and_update();
+            done_with.borrow_and_update();
             let (done, error) = self.board.read(|state| {
                 let error = state.volume_error.as_ref().filter(|_| !state.waiting_for_lock);
                 (done(state), error.filter(|e| fatal(e.kind)).is_some())
@@ -261,8 +262,11 @@ impl App {
             if done {
                 return Ok(());
             }
-            // What is in the publisher's hands shows on no board: that is looked at again soon.
-            let _ = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await;
+            tokio::select! {
+                _ = changes.changed() => {}
+                _ = done_with.changed() => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
         }
     }
 
@@ -323,9 +327,10 @@ fn limits(config: &Config) -> Limits {
 /// Waits for threads to end, at most `within`. What hangs is left behind: the process ends all the
 /// same.
 fn await_end(units: &[Unit], within: Duration) {
-    let until = sys::now() + within;
+    let (until, mut pause) = (sys::now() + within, Duration::from_micros(100));
     while units.iter().any(|unit| !unit.is_finished()) && sys::now() < until {
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
     }
 }
 

@@ -3,10 +3,14 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 /// One slot per source, each holding at most the latest value, drained by one thread.
 pub struct Slots<T> {
     state: Mutex<State<T>>,
     bell: Condvar,
+    /// Told whenever the taker is done with what it took.
+    done: watch::Sender<()>,
 }
 
 struct State<T> {
@@ -32,7 +36,7 @@ impl<T> Slots<T> {
     pub fn new(count: usize) -> Self {
         let values = (0..count).map(|_| None).collect();
         let state = State { values, rung: false, closed: false, busy: false };
-        Self { state: Mutex::new(state), bell: Condvar::new() }
+        Self { state: Mutex::new(state), bell: Condvar::new(), done: watch::Sender::new(()) }
     }
 
     /// Puts a value into slot `at`. `merge` decides what stays when one is still there.
@@ -66,6 +70,11 @@ impl<T> Slots<T> {
         !state.busy && state.values.iter().all(Option::is_none)
     }
 
+    /// Hears each time that the taker is done with what it took.
+    pub fn done(&self) -> watch::Receiver<()> {
+        self.done.subscribe()
+    }
+
     /// Something waits to be taken.
     pub fn has_values(&self) -> bool {
         self.lock().values.iter().any(Option::is_some)
@@ -80,7 +89,9 @@ impl<T> Slots<T> {
     /// Takes everything, waiting up to `within` for something to come.
     pub fn take(&self, within: Duration) -> Taken<T> {
         let mut state = self.lock();
-        state.busy = false;
+        if std::mem::take(&mut state.busy) {
+            self.done.send_replace(());
+        }
         let (mut state, _) = self
             .bell
             .wait_timeout_while(state, within, |s| !s.rung && !s.closed)
@@ -101,6 +112,20 @@ impl<T> Slots<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_waits_hears_when_the_taker_is_done() {
+        let slots = Slots::new(1);
+        slots.put(0, 1, |_, new| new);
+        let mut done = slots.done();
+        assert_eq!(slots.take(Duration::ZERO).values.len(), 1);
+        assert!(!slots.is_idle() && !done.has_changed().unwrap());
+        slots.take(Duration::ZERO);
+        assert!(slots.is_idle() && done.has_changed().unwrap());
+        done.borrow_and_update();
+        slots.take(Duration::ZERO);
+        assert!(!done.has_changed().unwrap(), "it had nothing");
+    }
 
     #[test]
     fn the_latest_value_wins_and_a_putter_never_waits() {
