@@ -41,6 +41,9 @@ pub fn run() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let quick = args.iter().any(|arg| arg == "--quick");
     let only = args.iter().find(|arg| !arg.starts_with("--"));
+    if args.iter().any(|arg| arg == "--fleet") {
+        return crate::fleet::bench(quick, only.map(String::as_str));
+    }
     let effort = if quick { QUICK } else { FULL };
     let loads = if quick && only.is_none() { load::QUICK } else { load::FULL };
     let chosen = |load: &&Load| only.is_none_or(|only| load.to_string().contains(only.as_str()));
