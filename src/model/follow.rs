@@ -223,6 +223,12 @@ impl Follow {
                 }
                 self.read_spread(dice);
             }
+            State::Recover if answer.found && answer.index > self.cursor && !self.owed => {
+                // As when it rings: whichever server has it may carry it. Read plainly, a whole fleet
+                // would have it from the leader.
+                self.to(State::Fetch(answer.index));
+                self.pause = SPREAD.mul_f64(dice);
+            }
             State::Recover => self.read_spread(dice),
             // The whole was there a moment ago.
             _ if !answer.found => return self.distrust(Turn::Back, dice),
