@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::report::bodies;
 use super::servers::{Done, Servers};
 use super::sidecars::{Fleet, Tool};
 use crate::wait::{Curtain, eventually_every};
@@ -116,12 +117,14 @@ pub fn play(tool: Tool, plan: Plan, what: &[What]) -> Story {
     // The leader is the first of the list: the hardest case for it.
     addrs.rotate_left(servers.leader());
     let mut fleet = Fleet::new(tool, plan.wait, addrs);
-    (0..plan.sidecars).for_each(|_| fleet.add());
+    for _ in 0..plan.sidecars {
+        fleet.add();
+        thread::sleep(plan.rollout / 4 / plan.sidecars as u32);
+    }
     let mut stage =
         Stage { servers: &servers, fleet, plan, begun: Instant::now(), phases: Vec::new() };
     stage.wait_seeded(vec![Some(Instant::now()); plan.sidecars], Vec::new());
-    // What a start still has to ask is none of the rest.
-    thread::sleep(SECOND * 2);
+    wait_quiet(&servers);
     stage.begun = Instant::now();
     let samples = Mutex::new(Vec::new());
     let over = AtomicBool::new(false);
@@ -134,6 +137,15 @@ pub fn play(tool: Tool, plan: Plan, what: &[What]) -> Story {
     assert!(stage.fleet.all_run(), "no sidecar has ended by itself");
     let samples = samples.into_inner().expect("nobody panics with it");
     Story { tool, plan, phases: stage.phases, samples }
+}
+
+/// What a start still has to read is none of the rest: waits for two seconds without a body.
+fn wait_quiet(servers: &Servers) {
+    let mut before = None;
+    eventually_every(SECOND * 2, "the start is over", PATIENCE, || {
+        let sent: u64 = servers.done().iter().map(|done| bodies(done).1).sum();
+        (before.replace(sent) == Some(sent)).then_some(())
+    });
 }
 
 fn sample(servers: &Servers, begun: Instant, samples: &Mutex<Vec<Sample>>, over: &AtomicBool) {
