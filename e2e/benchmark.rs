@@ -3,6 +3,7 @@
 // The tests' rig, of which this uses a part.
 #[allow(dead_code, unused_imports)]
 mod consul;
+mod fleet;
 #[allow(dead_code)]
 mod wait;
 

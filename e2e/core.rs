@@ -363,6 +363,12 @@ pub const PROOFS: &[Proof] = &[
         mutants: &["follow-reads-all-after-outage"],
     },
     Proof {
+        promise: "P13",
+        test: "model::follow::tests::a_server_that_has_not_read_its_log_yet_is_asked_again_before_everything_is_read",
+        shows: "a leader that leads before it has read its log makes no fleet read everything",
+        mutants: &["an-early-leader-is-believed"],
+    },
+    Proof {
         promise: "P14",
         test: "model::keeping::tests::nothing_is_written_while_serving_from_backup",
         shows: "what came from a backup is not written again with a new date",

@@ -115,6 +115,9 @@ pub fn run() -> ExitCode {
         return page::write(Path::new(INTO));
     }
     let only = args.iter().find(|arg| !arg.starts_with("--"));
+    if has("--fleet") {
+        return crate::fleet::bench(has("--quick"), only.map(String::as_str));
+    }
     let effort = if has("--quick") { QUICK } else { FULL };
     let results = measure_all(effort, only.map(String::as_str));
     println!("{}", table::markdown(&results));

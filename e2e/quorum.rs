@@ -1,6 +1,7 @@
 //! A real cluster of three Consul servers with ACLs, under a writer: servers die, stand still, lose
 //! their data or their memory, and tokens go.
 
+mod fleet;
 mod history;
 mod leader;
 mod majority;
@@ -73,5 +74,14 @@ pub const PROOFS: &[Proof] = &[
         test: "quorum::token::revoked_narrowed_and_rotated",
         shows: "a large prefix whose names went is read again before it is confirmed",
         mutants: &["names-that-went-are-learned"],
+    },
+    Proof {
+        promise: "P13",
+        test: "quorum::fleet::the_followers_carry_the_bytes",
+        shows: "60 sidecars with one list, the leader first, after changes and after an outage: a body each, and most of the bytes from the followers",
+        mutants: &[
+            "bodies-from-the-first-address",
+            "a-fleet-reads-from-the-leader-after-an-outage",
+        ],
     },
 ];

@@ -5,10 +5,13 @@
 //! 45 s, or a refused answer must be shown that the guard is right to refuse. `SEED=n` runs one seed
 //! and `SEEDS=n` so many.
 
+mod chart;
 mod consul;
+mod fleet;
 mod oracle;
 mod parts;
 mod pod;
+mod servers;
 mod stampede;
 mod trouble;
 mod world;
@@ -90,6 +93,12 @@ pub const PROOFS: &[Proof] = &[
         test: "simulate::stampede",
         shows: "1,000 pods on one Consul that comes back: retries and full reads are spread",
         mutants: &["retries-in-step"],
+    },
+    Proof {
+        promise: "P13",
+        test: "simulate::fleet",
+        shows: "1,000 and 10,000 pods on three servers: at rest, after a change, an outage and in a rollout no second has more requests or bytes than its share, and a change's bytes are mostly the followers'",
+        mutants: &["a-fleet-reads-from-the-leader-after-an-outage"],
     },
 ];
 

@@ -5,6 +5,7 @@
 //! cleans odd paths by redirecting to *another key*, and the token would travel along), compression
 //! (the largest cost there is on Consul's side), HTTP/2, and proxies from the environment.
 
+mod addresses;
 pub mod auth;
 pub mod error;
 pub mod files;
@@ -33,6 +34,7 @@ use crate::model::snapshot::Snapshot;
 use crate::sys;
 use crate::units::consul_wait;
 
+use addresses::{Http, To};
 use error::{Error, Kind};
 use session::Session;
 use wire::{Caps, Decoder, Malformed, Names};
@@ -60,18 +62,6 @@ pub struct Client {
     name: &'static str,
     metrics: Arc<Metrics>,
     http: Mutex<Http>,
-}
-
-/// The connections, made anew when a certificate file changes.
-#[derive(Default)]
-struct Http {
-    /// One by address, with the URL under which it is asked.
-    clients: Vec<(reqwest::Client, String)>,
-    stamp: Option<tls::Stamp>,
-    /// The files that could not be used and that somebody was told of.
-    refused: Option<tls::Stamp>,
-    /// The address that answered last.
-    at: usize,
 }
 
 /// A question for everything under a prefix, or for the instances of a service.
@@ -135,11 +125,11 @@ impl Client {
             agent,
             name,
             metrics,
-            http: Mutex::default(),
+            http: Mutex::new(Http::new()),
         };
         // The certificates that there are now, so that there is something to go on with when half of
         // them is replaced. What is wrong with them is told when somebody asks.
-        let _ = client.client();
+        let _ = client.client(To::Usual);
         client
     }
 
@@ -148,7 +138,8 @@ impl Client {
     pub async fn list(&self, ask: List<'_>) -> Result<Listed, Error> {
         let sent = sys::now();
         let answer = self.list_inner(&ask, sent).await;
-        self.ended(answer.as_ref().map(|listed| listed.reading.snapshot.keys() > 0));
+        let found = answer.as_ref().map(|listed| listed.reading.snapshot.keys() > 0);
+        self.ended(To::of(ask.mode), found);
         if ask.block.is_none() && answer.is_ok() {
             self.metrics.observe(Id::ConsulDuration, &[], sys::now().since(sent));
         }
@@ -171,7 +162,7 @@ impl Client {
             }
         };
         let answer = self.doorbell_inner(prefix, block, caps).await;
-        self.ended(answer.as_ref().map(|rung| rung.bell.found));
+        self.ended(To::Usual, answer.as_ref().map(|rung| rung.bell.found));
         answer
     }
 
@@ -193,7 +184,8 @@ impl Client {
     async fn list_inner(&self, ask: &List<'_>, sent: Moment) -> Result<Listed, Error> {
         let path = format!("{}{}", ask.question(), self.scope());
         let started = Instant::now();
-        let answer = self.request(&path, None, deadline(ask.block)).await?;
+        let to = To::of(ask.mode);
+        let answer = self.request_of(to, &self.auth, &path, None, deadline(ask.block)).await?;
         let elapsed = started.elapsed();
         let head = Head::of(&answer)?;
         let (snapshot, size) = match answer.status() {
@@ -249,7 +241,7 @@ impl Client {
         self.request_by(&self.auth, path, body, within).await
     }
 
-    /// One request: the address that answered last first, the others where it cannot be reached.
+    /// One request by this token.
     async fn request_by(
         &self,
         auth: &auth::Auth,
@@ -257,9 +249,21 @@ impl Client {
         body: Option<(Method, String)>,
         within: Duration,
     ) -> Result<Response, Error> {
+        self.request_of(To::Usual, auth, path, body, within).await
+    }
+
+    /// One request: of the address for such questions first, of the others where it cannot be reached.
+    async fn request_of(
+        &self,
+        to: To,
+        auth: &auth::Auth,
+        path: &str,
+        body: Option<(Method, String)>,
+        within: Duration,
+    ) -> Result<Response, Error> {
         let mut last = None;
         for _ in 0..self.settings.addresses.len() {
-            let (client, base) = self.client()?;
+            let (client, base) = self.client(to)?;
             let url = format!("{base}{path}");
             let request = match &body {
                 None => client.get(url),
@@ -285,14 +289,14 @@ impl Client {
             if failure.kind != Kind::Connect {
                 return Err(failure);
             }
-            self.next_address();
+            self.next_address(to);
             last = Some(failure);
         }
         Err(last.unwrap_or_else(|| Error::new(Kind::Connect, "no Consul address".to_owned())))
     }
 
     /// The client and base URL of the address to ask, built anew if certificates have changed.
-    fn client(&self) -> Result<(reqwest::Client, String), Error> {
+    fn client(&self, to: To) -> Result<(reqwest::Client, String), Error> {
         let mut http = self.http.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = tls::Stamp::of(&self.settings);
         if http.stamp.as_ref() != Some(&stamp) {
@@ -301,11 +305,11 @@ impl Client {
             let built = self.settings.addresses.iter().map(build).collect::<Result<_, _>>();
             http.replace(built, stamp).map_err(|text| Error::new(Kind::Tls, text))?;
         }
-        Ok(http.clients[http.at % http.clients.len()].clone())
+        Ok(http.chosen(to))
     }
 
-    fn next_address(&self) {
-        self.http.lock().unwrap_or_else(PoisonError::into_inner).at += 1;
+    fn next_address(&self, from: To) {
+        self.http.lock().unwrap_or_else(PoisonError::into_inner).leave(from);
     }
 
     /// Datacenter, namespace and partition, sent only when set: an open-source Consul refuses even
@@ -335,7 +339,7 @@ impl Client {
         error
     }
 
-    fn ended(&self, outcome: Result<bool, &Error>) {
+    fn ended(&self, to: To, outcome: Result<bool, &Error>) {
         let word = match outcome {
             Ok(true) => "ok",
             Ok(false) => "not_found",
@@ -349,7 +353,7 @@ impl Client {
         let leave =
             |error: &Error| error.kind != Kind::Connect && error.kind.may_be_better_elsewhere();
         if outcome.is_err_and(leave) {
-            self.next_address();
+            self.next_address(to);
         }
     }
 }
@@ -385,34 +389,6 @@ impl From<&Listed> for Rung {
         let (index, names) = (snapshot.index(), snapshot.digest().number());
         let bell = Bell { index, elapsed, size, names, found: snapshot.keys() > 0 };
         Self { bell, sent: reading.sent, date: reading.date }
-    }
-}
-
-// === impl Http ===
-
-impl Http {
-    /// Takes what was built from the files. Those that cannot be used, such as a certificate whose key
-    /// is still the old one, leave in use what was built before: it works, and they are looked at again
-    /// at the next request.
-    fn replace(
-        &mut self,
-        built: Result<Vec<(reqwest::Client, String)>, String>,
-        stamp: tls::Stamp,
-    ) -> Result<(), String> {
-        match built {
-            Ok(clients) => (self.clients, self.stamp, self.refused) = (clients, Some(stamp), None),
-            Err(error) if self.clients.is_empty() => return Err(error),
-            Err(error) if self.refused.as_ref() != Some(&stamp) => {
-                tracing::warn!(
-                    event = "certificates_refused",
-                    error,
-                    "the certificate files cannot be used: what was read before stays in use"
-                );
-                self.refused = Some(stamp);
-            }
-            Err(_) => {}
-        }
-        Ok(())
     }
 }
 

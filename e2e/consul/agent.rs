@@ -48,6 +48,11 @@ impl Agent {
         self.child.is_some()
     }
 
+    /// Its process id, while it runs.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }

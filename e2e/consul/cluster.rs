@@ -35,6 +35,13 @@ impl Cluster {
         Self::start_with(servers, &json!({}), None)
     }
 
+    /// The same for a fleet that comes from one address, as behind NAT: Consul's own limit is 200
+    /// connections of each. Ours fits what a process may open as a rule.
+    pub fn start_for_many(servers: usize) -> Self {
+        let limits = json!({"limits": {"http_max_conns_per_client": 900}});
+        Self::start_with(servers, &limits, None)
+    }
+
     /// Starts so many real servers that deny by default, and a client agent.
     pub fn start_with_acl(servers: usize) -> Self {
         let token = Self::MANAGEMENT;
@@ -70,6 +77,11 @@ impl Cluster {
     /// Where each server listens, for HTTP.
     pub fn addrs(&self) -> Vec<SocketAddr> {
         self.servers.iter().map(|agent| lock(agent).addr()).collect()
+    }
+
+    /// The process of one server, while it runs.
+    pub fn pid(&self, position: usize) -> Option<u32> {
+        lock(&self.servers[position]).pid()
     }
 
     /// Where the client agent listens.

@@ -19,6 +19,7 @@ use seedcar::model::reading::{Mode, Reading};
 use seedcar::model::snapshot::{Entry, Snapshot};
 
 use super::pod::Address;
+use super::servers::{Servers, Whose};
 
 /// What all pods mirror.
 pub const PREFIX: &str = "app/";
@@ -144,11 +145,24 @@ pub struct Consul {
     pub rights: Rights,
     /// A constant value of this size, so that bodies are watched by the doorbell.
     pub ballast: usize,
-    blocked: Vec<(Request, Moment, u64, Rights)>,
+    /// Held queries by when they are due, and in the order they came.
+    blocked: BTreeMap<(Moment, u64), Waiting>,
+    count: u64,
+    last_due: Option<Moment>,
     entries: BTreeMap<Vec<u8>, Arc<Entry>>,
     before: Option<Arc<Snapshot>>,
     /// Requests that were answered, and the bytes of their bodies.
     pub served: (u64, u64),
+    /// Which of its servers did that.
+    pub servers: Servers,
+}
+
+/// A query that waits for an index above this one, under the rights that it began with.
+#[derive(Clone, Copy)]
+struct Waiting {
+    request: Request,
+    above: u64,
+    rights: Rights,
 }
 
 // === impl Request ===
@@ -164,7 +178,7 @@ impl Request {
     fn block(&self) -> Option<(u64, Duration)> {
         match self.ask() {
             Ask::Block(index) | Ask::Ring(index) => Some((index, WAIT)),
-            Ask::Fetch(index) => Some((index.saturating_sub(1), CATCH_UP)),
+            Ask::Fetch(index) | Ask::Narrow(index) => Some((index.saturating_sub(1), CATCH_UP)),
             _ => None,
         }
     }
@@ -194,10 +208,13 @@ impl Consul {
             lie: Lie::None,
             rights: Rights::All,
             ballast,
-            blocked: Vec::new(),
+            blocked: BTreeMap::new(),
+            count: 0,
+            last_due: None,
             entries: BTreeMap::new(),
             before: None,
             served: (0, 0),
+            servers: Servers::default(),
         };
         consul.fill();
         consul
@@ -277,7 +294,10 @@ impl Consul {
         match request.block() {
             Some((above, wait)) if index <= above && !(self.lie == Lie::Early && dice.bool()) => {
                 let until = now + wait + wait.mul_f64(dice.f64() / 16.0);
-                self.blocked.push((request, until, above, self.rights));
+                self.count += 1;
+                self.last_due = Some(until);
+                let waiting = Waiting { request, above, rights: self.rights };
+                self.blocked.insert((until, self.count), waiting);
                 None
             }
             _ => Some(self.answer(request, now, self.rights, None)),
@@ -286,37 +306,45 @@ impl Consul {
 
     /// When the query is due that was held last.
     pub fn last_due(&self) -> Option<Moment> {
-        self.blocked.last().map(|(_, until, ..)| *until)
+        self.last_due
     }
 
-    /// Answers what is due or woken.
+    /// Answers what is due.
+    pub fn end_waits(&mut self, now: Moment) -> Vec<Delivery> {
+        let rest = self.blocked.split_off(&(now + Duration::from_nanos(1), 0));
+        let due = std::mem::replace(&mut self.blocked, rest);
+        self.answer_all(due, now)
+    }
+
+    /// Answers what the last change wakes.
     pub fn wake(&mut self, now: Moment) -> Vec<Delivery> {
         let index = self.kv.prefix_index(PREFIX);
-        let due =
-            |(_, until, above, _): &(Request, Moment, u64, Rights)| index > *above || *until <= now;
-        let (woken, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.blocked).into_iter().partition(due);
+        let all = std::mem::take(&mut self.blocked).into_iter();
+        let (woken, rest) = all.partition(|(_, waiting)| index > waiting.above);
         self.blocked = rest;
-        woken
-            .into_iter()
-            .map(|(request, _, _, rights)| self.answer(request, now, rights, None))
-            .collect()
+        self.answer_all(woken, now)
+    }
+
+    fn answer_all(&mut self, all: BTreeMap<(Moment, u64), Waiting>, now: Moment) -> Vec<Delivery> {
+        let answer = |waiting: Waiting| self.answer(waiting.request, now, waiting.rights, None);
+        in_order(all).map(answer).collect()
     }
 
     /// Returns every held query at once with the old index and body.
     pub fn abandon(&mut self, now: Moment) -> Vec<Delivery> {
-        let blocked = std::mem::take(&mut self.blocked);
-        let old = |(request, _, above, rights)| self.answer(request, now, rights, Some(above));
-        blocked.into_iter().map(old).collect()
+        let all = std::mem::take(&mut self.blocked);
+        let old = |waiting: Waiting| {
+            self.answer(waiting.request, now, waiting.rights, Some(waiting.above))
+        };
+        in_order(all).map(old).collect()
     }
 
     /// Closes every connection; or says nothing on them ever again.
     pub fn drop_all(&mut self, now: Moment, silently: bool) -> Vec<Delivery> {
-        let blocked = std::mem::take(&mut self.blocked);
-        let lost = |(request, ..): (Request, Moment, u64, Rights)| {
+        let lost = |Waiting { request, .. }| {
             if silently { unheard(request) } else { (now, request, Err(error(Kind::Connect))) }
         };
-        blocked.into_iter().map(lost).collect()
+        in_order(std::mem::take(&mut self.blocked)).map(lost).collect()
     }
 
     /// What another server still shows when it lags: the state before this one.
@@ -339,7 +367,8 @@ impl Consul {
         let rights = if rights == Rights::Revoked { Rights::All } else { rights };
         let mut shown = self.view(rights);
         let ask = request.ask();
-        if let (Ask::Fetch(_), Lie::Lagging, Some(before)) = (ask, self.lie, &self.before) {
+        let fetched = matches!(ask, Ask::Fetch(_) | Ask::Narrow(_));
+        if let (true, Lie::Lagging, Some(before)) = (fetched, self.lie, &self.before) {
             shown = before.clone();
         }
         let index = index.unwrap_or_else(|| self.lie.about(shown.index()));
@@ -364,7 +393,7 @@ impl Consul {
             }
             _ => {
                 let mode = match ask {
-                    Ask::Fetch(wanted) if index < wanted => Mode::Stale,
+                    Ask::Fetch(wanted) | Ask::Narrow(wanted) if index < wanted => Mode::Stale,
                     _ if request.question == Question::Evidence => Mode::Consistent,
                     _ => Mode::Default,
                 };
@@ -393,9 +422,11 @@ impl Consul {
             }
             (_, answer) => answer,
         };
+        let size = if matches!(answer, Answer::Bell(..)) { 91 } else { size };
         self.served.0 += 1;
-        self.served.1 += if matches!(answer, Answer::Bell(..)) { 91 } else { size };
-        (now, request, Ok(answer))
+        self.served.1 += size;
+        let whose = if fetched { Whose::Any } else { Whose::Leader };
+        (self.servers.send(request.from.pod, whose, size, now), request, Ok(answer))
     }
 
     fn names(&self, rights: Rights) -> u64 {
@@ -434,6 +465,14 @@ impl Lie {
             Self::None | Self::Early | Self::Lagging => index,
         }
     }
+}
+
+/// In the order they came, whenever they are due.
+fn in_order(blocked: BTreeMap<(Moment, u64), Waiting>) -> impl Iterator<Item = Waiting> {
+    let mut all: Vec<_> =
+        blocked.into_iter().map(|((_, order), waiting)| (order, waiting)).collect();
+    all.sort_unstable_by_key(|(order, _)| *order);
+    all.into_iter().map(|(_, waiting)| waiting)
 }
 
 fn error(kind: Kind) -> Error {

@@ -8,8 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use plotters::prelude::*;
-
+use super::chart::{Panel, draw};
 use super::consul::{Net, Rights};
 use super::pod::Pod;
 use super::trouble::Trouble;
@@ -122,29 +121,12 @@ fn write(name: &str, seconds: &[Second]) {
     }
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
     fs::write(target.join(format!("stampede-{name}.csv")), csv).expect("a table");
-    draw(&target.join(format!("stampede-{name}.svg")), name, seconds).expect("a picture");
-}
-
-fn draw(path: &Path, name: &str, seconds: &[Second]) -> Result<(), Box<dyn std::error::Error>> {
-    let root = SVGBackend::new(path, (900, 600)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let panels = root.split_evenly((2, 1));
-    let requests: Vec<u64> = seconds.iter().map(|s| s.arrived).collect();
-    let kilobytes: Vec<u64> = seconds.iter().map(|s| s.bytes / 1000).collect();
-    for (panel, what, values) in
-        [(&panels[0], "requests a second", requests), (&panels[1], "kB a second", kilobytes)]
-    {
-        let most = values.iter().copied().max().unwrap_or(0) + 1;
-        let mut chart = ChartBuilder::on(panel)
-            .caption(format!("{name}: {what}"), ("sans-serif", 18))
-            .margin(8)
-            .x_label_area_size(28)
-            .y_label_area_size(64)
-            .build_cartesian_2d(21..END, 0..most)?;
-        chart.configure_mesh().draw()?;
-        let points = values.iter().enumerate().map(|(at, value)| (at as u64 + 21, *value));
-        chart.draw_series(LineSeries::new(points, &BLUE))?;
-    }
-    root.present()?;
-    Ok(())
+    let requests = format!("{name}: requests a second");
+    let kilobytes = format!("{name}: kB a second");
+    let line = |of: fn(&Second) -> u64| vec![("Consul", seconds.iter().map(of).collect())];
+    let panels = [
+        Panel { what: &requests, lines: line(|second| second.arrived) },
+        Panel { what: &kilobytes, lines: line(|second| second.bytes / 1000) },
+    ];
+    draw(&target.join(format!("stampede-{name}.svg")), 21, &panels).expect("a picture");
 }

@@ -110,7 +110,7 @@ impl World {
         match event {
             Event::Pod(pod, life, wake) => self.pods[pod].wake(life, wake, &mut self.env),
             Event::Arrive(request) => self.env.arrive(request),
-            Event::Due => self.env.wake_blocked(),
+            Event::Due => self.env.end_waits(),
             Event::Write(mean, until) => self.write(mean, until),
             Event::Trouble(trouble) => {
                 self.env.tell(|| format!("{trouble:?}"));
@@ -170,6 +170,11 @@ impl Env {
         if let Some(due) = self.consul.last_due() {
             self.at(due, Event::Due);
         }
+    }
+
+    fn end_waits(&mut self) {
+        let due = self.consul.end_waits(self.now);
+        self.deliver_all(due);
     }
 
     fn wake_blocked(&mut self) {

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::addresses::To;
 use super::auth;
 use super::error::{Error, Kind, OF_DENIED};
 use super::session::{Retired, Session};
@@ -188,7 +189,7 @@ impl Login {
         let made = made.map_err(|error| self.explained(error));
         let outcome = made.as_ref().map_or_else(|error| error.kind.outcome(), |_| "ok");
         self.metrics.count(Id::ConsulLogins, &[outcome]);
-        self.client.ended(made.as_ref().map(|_| true));
+        self.client.ended(To::Usual, made.as_ref().map(|_| true));
         made
     }
 

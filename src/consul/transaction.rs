@@ -5,6 +5,7 @@ use std::sync::Arc;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::addresses::To;
 use super::error::{Error, Kind};
 use super::wire::Caps;
 use super::wire::transaction::{Found, Transaction};
@@ -39,7 +40,7 @@ impl Client {
     /// Everything under several prefixes at one moment (`PUT /v1/txn` with `get-tree`).
     pub async fn together(&self, ask: Together<'_>) -> Result<Joint, Error> {
         let answer = self.together_inner(&ask).await;
-        self.ended(answer.as_ref().map(|joint| joint.newest > 0));
+        self.ended(To::Usual, answer.as_ref().map(|joint| joint.newest > 0));
         answer
     }
 

@@ -111,6 +111,8 @@ pub struct Follow {
     owed: bool,
     /// How many blocking answers in a row could not be believed.
     odd: u32,
+    /// The doorbell said after an outage that the index went back, and is asked once more.
+    doubted: bool,
     backoff: Backoff,
     changed: Bucket,
     unchanged: Bucket,
@@ -145,6 +147,7 @@ impl Follow {
             recheck: None,
             owed: false,
             odd: 0,
+            doubted: false,
             backoff: Backoff::default(),
             changed: Bucket::new(2, Duration::from_millis(100)),
             unchanged: Bucket::new(2, Duration::from_secs(1)),
@@ -225,10 +228,23 @@ impl Follow {
             },
             State::Recover if answer.index == self.cursor && known && !self.owed => {
                 if answer.found && !names_differ {
+                    self.doubted = false;
                     self.to(State::Ring);
                     return Use::Confirm;
                 }
                 self.read_spread(dice);
+            }
+            State::Recover if answer.found && answer.index > self.cursor && !self.owed => {
+                // As when it rings: whichever server has it may carry it. Read plainly, a whole fleet
+                // would have it from the leader.
+                self.to(State::Fetch(answer.index));
+                self.pause = SPREAD.mul_f64(dice);
+            }
+            // A server that was started again leads before it has read all of its log, and a fleet that
+            // waited for a leader is answered in that moment. That is no reason to read everything.
+            State::Recover if answer.index < self.cursor && !self.owed && !self.doubted => {
+                self.doubted = true;
+                self.pause = SPREAD.mul_f64(dice);
             }
             State::Recover => self.read_spread(dice),
             // The whole was there a moment ago.
@@ -284,7 +300,7 @@ impl Follow {
     fn adopt_full(&mut self, answer: Full) -> Use {
         self.cursor = usable(answer.index);
         self.body = answer.size;
-        self.owed = false;
+        (self.owed, self.doubted) = (false, false);
         self.to(match self.bell {
             _ if answer.size <= DOORBELL_ABOVE => State::Block,
             None => State::Learn,

@@ -33,6 +33,8 @@ pub const WORTH: u64 = 1024 * 1024;
 const AT_ONCE: u64 = 256 * 1024;
 /// With more questions than these the whole is read.
 const MOST: usize = 48;
+/// And with more to read than this part of it: many writes at once change something everywhere.
+const MUCH: u64 = 4;
 
 /// What to ask next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +65,11 @@ pub struct Search {
     top: usize,
     reached: u64,
     waiting: Vec<Group>,
-    /// The group that was asked about last, and its index once that is known.
-    asked: Option<(Group, Option<u64>)>,
+    /// The group that was asked about last.
+    asked: Option<Group>,
+    /// The groups that have changed, with their indexes, and what there is in them in bytes of values.
+    changed: Vec<(Group, u64)>,
+    to_read: u64,
     /// What was read, by the entries in whose place it is.
     news: Vec<(Range<usize>, Arc<Snapshot>)>,
     questions: usize,
@@ -84,6 +89,8 @@ impl Search {
             reached,
             waiting: Vec::new(),
             asked: None,
+            changed: Vec::new(),
+            to_read: 0,
             news: Vec::new(),
             questions: 0,
             newest: 0,
@@ -102,23 +109,21 @@ impl Search {
         if self.given_up {
             return Next::Whole;
         }
-        if let Some((group, Some(index))) = &self.asked {
-            return Next::Read(group.prefix.clone(), *index);
+        if let Some(group) = self.waiting.pop() {
+            let prefix = group.prefix.clone();
+            self.asked = Some(group);
+            self.questions += 1;
+            return Next::Index(prefix);
         }
-        match self.waiting.pop() {
-            Some(group) => {
-                let ask = Next::Index(group.prefix.clone());
-                self.asked = Some((group, None));
-                self.questions += 1;
-                ask
-            }
+        match self.changed.last() {
+            Some((group, index)) => Next::Read(group.prefix.clone(), *index),
             None => self.finish(),
         }
     }
 
     /// The leader has named the index of the group that was asked about, and whether it holds anything.
     pub fn told(&mut self, index: u64, found: bool) {
-        let Some((group, None)) = self.asked.take() else { return self.give_up() };
+        let Some(group) = self.asked.take() else { return self.give_up() };
         let held = &self.held.entries()[group.entries.clone()];
         let newest_held = held.iter().map(|entry| entry.modify_index).max().unwrap_or(0);
         if !found || index > self.reached || index < newest_held {
@@ -131,15 +136,20 @@ impl Search {
         let bytes: u64 = held.iter().map(|entry| entry.value.len() as u64).sum();
         match self.split(&group).filter(|_| bytes > AT_ONCE) {
             Some(groups) => self.wait_for(groups),
-            None if bytes > self.held.bytes() / 2 => self.give_up(),
-            None => self.asked = Some((group, Some(index))),
+            None => {
+                self.to_read += bytes;
+                self.changed.push((group, index));
+            }
+        }
+        if self.to_read > self.held.bytes() / MUCH {
+            self.give_up();
         }
     }
 
     /// What there is in the group was read.
     pub fn read(&mut self, found: Arc<Snapshot>) {
-        match self.asked.take() {
-            Some((group, Some(index))) if found.index() == index && found.keys() > 0 => {
+        match self.changed.pop() {
+            Some((group, index)) if found.index() == index && found.keys() > 0 => {
                 self.news.push((group.entries, found));
             }
             _ => self.give_up(),

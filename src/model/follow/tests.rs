@@ -203,11 +203,13 @@ fn a_read_that_is_owed_is_not_settled_by_a_quiet_doorbell() {
 
 #[test]
 fn after_an_outage_a_changed_prefix_is_read_at_a_random_moment() {
-    for odd in [
-        bell(42, SOON),
-        bell(3, SOON),
-        Bell { found: false, ..bell(41, SOON) },
-        Bell { names: 8, ..bell(41, SOON) },
+    let hidden = |index| Bell { found: false, ..bell(index, SOON) };
+    for (odd, ask) in [
+        (bell(42, SOON), Ask::Fetch(42)),
+        (bell(3, SOON), Ask::Peek),
+        (hidden(41), Ask::Read),
+        (hidden(42), Ask::Read),
+        (Bell { names: 8, ..bell(41, SOON) }, Ask::Read),
     ] {
         let mut follow = ringing();
         follow.failed(Trouble::Passing, 1.0);
@@ -215,7 +217,27 @@ fn after_an_outage_a_changed_prefix_is_read_at_a_random_moment() {
         follow.next(NOW);
         assert_eq!(follow.bell(odd, NOW, 0.5), Use::Discard);
         assert_eq!(follow.next(NOW), Ask::Pause(SPREAD / 2), "{odd:?}");
-        assert_eq!(follow.next(NOW), Ask::Read);
+        assert_eq!(follow.next(NOW), ask);
+    }
+}
+
+#[test]
+fn a_server_that_has_not_read_its_log_yet_is_asked_again_before_everything_is_read() {
+    for (again, ask) in [
+        (bell(41, SOON), Ask::Ring(41)),
+        (bell(42, SOON), Ask::Fetch(42)),
+        (bell(3, SOON), Ask::Read),
+    ] {
+        for early in [bell(3, SOON), Bell { found: false, ..bell(1, SOON) }] {
+            let mut follow = ringing();
+            follow.failed(Trouble::Passing, 1.0);
+            while follow.next(NOW) != Ask::Peek {}
+            assert_eq!(follow.bell(early, NOW, 0.5), Use::Discard);
+            assert_eq!(follow.next(NOW), Ask::Pause(SPREAD / 2));
+            assert_eq!(follow.next(NOW), Ask::Peek);
+            follow.bell(again, NOW, 0.0);
+            assert_eq!(follow.next(NOW), ask, "{again:?} after {early:?}");
+        }
     }
 }
 
