@@ -129,6 +129,8 @@ pub fn run() -> ExitCode {
 /// Writes after each load, so that a long run that is broken off has left something. What the same programs
 /// have left of other loads stays.
 fn measure_all(effort: Effort, only: Option<&str>) -> Results {
+    // Pages of a program that was just built count as written, as long as they are not on the disk.
+    rustix::fs::sync();
     let tools = Tool::all();
     if let [_] = process::cores() {
         eprintln!("there is one core only: the server and the tools share it");

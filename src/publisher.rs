@@ -58,6 +58,8 @@ const KEEP: Duration = Duration::from_secs(5);
 const KEEP_COUNT: usize = 3;
 /// How long the thread sleeps at most; also its sign of life.
 const IDLE: Duration = Duration::from_secs(5);
+/// How long after the last work all that it took is given back.
+const REST: Duration = Duration::from_secs(1);
 /// How soon a key's name that could not be made is tried again.
 const NAMES_AGAIN: Duration = Duration::from_secs(1);
 /// While an answer is held, how often the volume is looked at for a person's `accept`.
@@ -298,6 +300,9 @@ impl Publisher {
             until = until.min(self.named + NAMES_AGAIN);
         }
         until = self.again_at.map_or(until, |at| until.min(at));
+        if self.worked && self.retired.is_empty() {
+            until = until.min(now + REST);
+        }
         let is_unknown = self.current.as_ref().is_some_and(|c| c.generation.plan.is_none());
         if is_unknown && self.pending.not_before() > now {
             // What was adopted and could not be made again.

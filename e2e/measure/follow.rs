@@ -13,13 +13,11 @@ use super::tool::{Place, Tool};
 const WARM: usize = 5;
 /// Between two changes: longer than a tool waits to see whether more follow.
 pub const APART: Duration = Duration::from_millis(150);
-/// After this long without a change a tool is at rest.
-const AT_REST: Duration = Duration::from_secs(3);
 
 /// The floor and each tool in turn, in blocks: what else the machine does hits all of them.
 pub fn measure(run: &Run<'_>, results: &mut Results) {
     let count = run.effort.changes / run.effort.blocks;
-    for block in 1..=run.effort.blocks {
+    for _ in 0..run.effort.blocks {
         for wake in floor::wakes(run.consul, run.load, WARM, count) {
             results.add(What::Change, run.load, FLOOR, wake);
         }
@@ -27,10 +25,6 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
             let place = tool.place();
             let running = place.follow(run.consul.addr());
             changes(run, *tool, &place, &running, count, results);
-            if block == run.effort.blocks {
-                thread::sleep(AT_REST);
-                held(run, *tool, &running, results);
-            }
         }
     }
 }
@@ -58,13 +52,4 @@ fn changes(
     }
     let each = millis(running.cpu() - before) / count as f64;
     results.add(What::ChangeCpu, run.load, tool.name(), each);
-}
-
-fn held(run: &Run<'_>, tool: Tool, running: &Running, results: &mut Results) {
-    let held = running.held();
-    let mut add = |what, value| results.add(what, run.load, tool.name(), value);
-    add(What::Rss, held.rss as f64 / 1e6);
-    add(What::Private, held.private as f64 / 1e6);
-    add(What::Threads, held.threads as f64);
-    add(What::Descriptors, held.descriptors as f64);
 }

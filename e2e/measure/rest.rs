@@ -99,6 +99,17 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
             record(run.load, name, run.effort.wait, rest.join().expect("it rests"), results);
         }
     });
+    all.iter().for_each(|behind| held(run.load, behind, results));
+}
+
+/// What it holds after that rest.
+fn held(load: &Load, behind: &Behind, results: &mut Results) {
+    let held = behind.running.held();
+    let mut add = |what, value| results.add(what, load, behind.name(), value);
+    add(What::Rss, held.rss as f64 / 1e6);
+    add(What::Private, held.private as f64 / 1e6);
+    add(What::Threads, held.threads as f64);
+    add(What::Descriptors, held.descriptors as f64);
 }
 
 fn change(run: &Run<'_>, all: &[Behind]) {
