@@ -36,12 +36,6 @@ pub const PROOFS: &[Proof] = &[
     },
     Proof {
         promise: "P2",
-        test: "model::follow::tests::of_a_very_large_prefix_what_has_changed_is_looked_for_while_the_names_are_the_same",
-        shows: "with other names at the top of a prefix everything is read",
-        mutants: &["narrow-with-other-names"],
-    },
-    Proof {
-        promise: "P2",
         test: "sync::narrow::tests::only_what_was_confirmed_a_short_while_ago_is_built_on",
         shows: "what Consul may have forgotten since is not built on",
         mutants: &["narrow-on-old-ground"],

@@ -32,7 +32,7 @@ pub const PROOFS: &[Proof] = &[
         promise: "P2",
         test: "simulate::parts::parts_come_to_what_the_whole_was",
         shows: "reading only what has changed of a large prefix comes to what the whole was at that index, whatever is written, deleted or restored meanwhile",
-        mutants: &["parts-of-later-indexes", "parts-blind-to-a-restore"],
+        mutants: &["parts-of-later-indexes", "parts-blind-to-a-restore", "narrow-with-other-names"],
     },
     Proof {
         promise: "P3",

@@ -19,6 +19,7 @@ pub mod keeping;
 pub mod key;
 pub mod layout;
 pub mod moment;
+pub mod names;
 pub mod naming;
 pub mod offer;
 pub mod output;

@@ -86,7 +86,7 @@ impl Watch {
         match ask {
             Ask::Block(index) => source.list(client, Mode::Default, block(index)).await,
             Ask::Fetch(index) => source.fetch(client, index).await,
-            Ask::Narrow(index) => source.narrow(client, index).await,
+            Ask::Narrow(index, names) => source.narrow(client, index, names).await,
             Ask::Peek => return source.doorbell(client, None).await.map(Answer::Bell),
             Ask::Ring(index) => {
                 return source.doorbell(client, block(index)).await.map(Answer::Bell);

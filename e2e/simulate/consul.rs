@@ -178,7 +178,7 @@ impl Request {
     fn block(&self) -> Option<(u64, Duration)> {
         match self.ask() {
             Ask::Block(index) | Ask::Ring(index) => Some((index, WAIT)),
-            Ask::Fetch(index) | Ask::Narrow(index) => Some((index.saturating_sub(1), CATCH_UP)),
+            Ask::Fetch(index) | Ask::Narrow(index, _) => Some((index.saturating_sub(1), CATCH_UP)),
             _ => None,
         }
     }
@@ -367,7 +367,7 @@ impl Consul {
         let rights = if rights == Rights::Revoked { Rights::All } else { rights };
         let mut shown = self.view(rights);
         let ask = request.ask();
-        let fetched = matches!(ask, Ask::Fetch(_) | Ask::Narrow(_));
+        let fetched = matches!(ask, Ask::Fetch(_) | Ask::Narrow(..));
         if let (true, Lie::Lagging, Some(before)) = (fetched, self.lie, &self.before) {
             shown = before.clone();
         }
@@ -393,7 +393,7 @@ impl Consul {
             }
             _ => {
                 let mode = match ask {
-                    Ask::Fetch(wanted) | Ask::Narrow(wanted) if index < wanted => Mode::Stale,
+                    Ask::Fetch(wanted) | Ask::Narrow(wanted, _) if index < wanted => Mode::Stale,
                     _ if request.question == Question::Evidence => Mode::Consistent,
                     _ => Mode::Default,
                 };

@@ -7,7 +7,6 @@
 pub mod transaction;
 
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -16,6 +15,7 @@ use serde::Deserialize;
 
 use super::health;
 use crate::model::key::Prefix;
+use crate::model::names;
 use crate::model::reads::Reads;
 use crate::model::service::Service;
 use crate::model::snapshot::{DuplicateKey, Entry, Snapshot};
@@ -66,8 +66,7 @@ pub enum Malformed {
 pub struct Names {
     splitter: Splitter,
     max: usize,
-    count: usize,
-    hasher: DefaultHasher,
+    names: names::Names,
 }
 
 /// Decodes one body.
@@ -150,19 +149,18 @@ impl Names {
     /// Nothing has come yet.
     pub fn new(caps: Caps) -> Self {
         let splitter = Splitter::new(caps, b'"');
-        Self { splitter, max: caps.max_keys, count: 0, hasher: DefaultHasher::new() }
+        Self { splitter, max: caps.max_keys, names: names::Names::default() }
     }
 
     /// Takes the next chunk of the body.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Malformed> {
-        self.splitter.count(chunk.len(), self.count)?;
+        self.splitter.count(chunk.len(), self.names.count())?;
         let used = self.splitter.feed(chunk, |text| {
             let name: Cow<'_, str> = serde_json::from_slice(text).map_err(|_| Malformed::Json)?;
-            if self.count >= self.max {
-                return Err(Malformed::TooLarge(self.count));
+            if self.names.count() >= self.max {
+                return Err(Malformed::TooLarge(self.names.count()));
             }
-            name.hash(&mut self.hasher);
-            self.count += 1;
+            self.names.add(&name);
             Ok(())
         })?;
         only_blanks(&chunk[used..])
@@ -173,7 +171,7 @@ impl Names {
         if self.splitter.place != Place::After {
             return Err(Malformed::Truncated);
         }
-        Ok((self.count, self.hasher.finish()))
+        Ok((self.names.count(), self.names.hash()))
     }
 }
 

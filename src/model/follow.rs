@@ -42,8 +42,8 @@ pub enum Ask {
     Ring(u64),
     /// Read everything from whichever server has reached this index.
     Fetch(u64),
-    /// The same, and only what has changed of it, if that can be told.
-    Narrow(u64),
+    /// The same, and only what has changed of it, if that can be told; the names at its top have this hash.
+    Narrow(u64, u64),
 }
 
 /// An answer that carries the whole prefix.
@@ -128,7 +128,7 @@ enum State {
     Recover,
     Ring,
     Fetch(u64),
-    Narrow(u64),
+    Narrow(u64, u64),
 }
 
 // === impl Follow ===
@@ -176,7 +176,7 @@ impl Follow {
             State::Learn | State::Recover => Ask::Peek,
             State::Ring => Ask::Ring(self.cursor),
             State::Fetch(index) => Ask::Fetch(index),
-            State::Narrow(index) => Ask::Narrow(index),
+            State::Narrow(index, names) => Ask::Narrow(index, names),
         }
     }
 
@@ -199,7 +199,7 @@ impl Follow {
                 }
                 odd => self.distrust(odd, dice),
             },
-            State::Fetch(index) | State::Narrow(index) if answer.index < index => {
+            State::Fetch(index) | State::Narrow(index, _) if answer.index < index => {
                 self.distrust(Turn::Back, dice)
             }
             _ => self.adopt_full(answer),
@@ -316,12 +316,11 @@ impl Follow {
         size > self.body / 2
     }
 
-    /// With the same names at the top as there were, only what lies below one of them can be new.
+    /// Of a very large body what has changed is worth a search.
     fn fetch(&mut self, answer: Bell) {
-        let same_names = self.bell.is_some_and(|(names, _)| names == answer.names);
-        let narrow = same_names && self.body >= parts::WORTH;
-        let index = answer.index;
-        self.to(if narrow { State::Narrow(index) } else { State::Fetch(index) });
+        let Bell { index, names, .. } = answer;
+        let narrow = self.body >= parts::WORTH;
+        self.to(if narrow { State::Narrow(index, names) } else { State::Fetch(index) });
     }
 
     fn learned(&mut self, answer: Bell, now: Moment, dice: f64) -> Use {

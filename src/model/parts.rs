@@ -8,8 +8,8 @@
 //! # Why what comes of it is the prefix at one index
 //!
 //! Let H be the index of what is held, and R the one that the doorbell named, with the names at the top of
-//! the prefix, which are those of what is held. Then each key that there is at R lies in exactly one of the
-//! groups. About each, the leader was asked after it had named R.
+//! the prefix. They are compared with those of what is held: if they are the same, each key that there is at R
+//! lies in exactly one of the groups. About each, the leader was asked after it had named R.
 //!
 //! * It says at most H: nothing in the group was written or deleted after H. It is as held.
 //! * It says C, above H and at most R: nothing was written there after C. The group is read, and what is
@@ -25,6 +25,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::names::{Names, top_name};
 use super::snapshot::{Entry, Snapshot};
 
 /// Bodies of fewer bytes are read whole: the questions would take as long.
@@ -80,9 +81,9 @@ pub struct Search {
 // === impl Search ===
 
 impl Search {
-    /// Begins. `held` has all keys below `prefix`, as they were at its index, and at the top the names that
-    /// there are at the index `reached`.
-    pub fn new(held: Arc<Snapshot>, prefix: &str, reached: u64) -> Self {
+    /// Begins. `held` has all keys below `prefix`, as they were at its index; the doorbell says which index
+    /// the prefix has reached, and what hash the names at its top have.
+    pub fn new(held: Arc<Snapshot>, prefix: &str, (reached, names): (u64, u64)) -> Self {
         let all = Group { entries: 0..held.keys(), prefix: prefix.to_owned() };
         let mut search = Self {
             top: prefix.len(),
@@ -94,7 +95,7 @@ impl Search {
             news: Vec::new(),
             questions: 0,
             newest: 0,
-            given_up: reached <= held.index(),
+            given_up: reached <= held.index() || Names::of(&held, prefix.len()).hash() != names,
             held,
         };
         match search.split(&all) {
@@ -172,10 +173,7 @@ impl Search {
     /// one name, or one with which all others begin, or one whose bytes Consul's JSON has lost.
     fn split(&self, group: &Group) -> Option<Vec<Group>> {
         let entries = &self.held.entries()[group.entries.clone()];
-        let name = |entry: &Arc<Entry>| -> usize {
-            let below = &entry.key[self.top..];
-            self.top + below.find('/').map_or(below.len(), |slash| slash + 1)
-        };
+        let name = |entry: &Arc<Entry>| top_name(&entry.key, self.top).len();
         let (first, last) = (entries.first()?, entries.last()?);
         let (first, last) = (&first.key[..name(first)], &last.key[..name(last)]);
         let same = first.char_indices().zip(last.chars()).find(|((_, a), b)| a != b);

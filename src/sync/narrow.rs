@@ -21,11 +21,11 @@ const FRESH: Duration = Duration::from_secs(300);
 const FRAME: u64 = 150;
 
 impl Source {
-    /// The prefix as it was at `index`, which the doorbell has named with the names that are held. Where it
-    /// cannot be told what has changed, everything is read.
-    pub async fn narrow(&self, client: &Client, index: u64) -> Result<Listed, Error> {
+    /// The prefix as it was at `index`, which the doorbell has named with names of the hash `names`. Where
+    /// it cannot be told what has changed, everything is read.
+    pub async fn narrow(&self, client: &Client, index: u64, names: u64) -> Result<Listed, Error> {
         let found = match self.confirmed_content() {
-            Some(held) => self.search(client, held, index).await?,
+            Some(held) => self.search(client, held, (index, names)).await?,
             None => None,
         };
         let result = if found.is_some() { "part" } else { "whole" };
@@ -55,11 +55,11 @@ impl Source {
         &self,
         client: &Client,
         held: Arc<Snapshot>,
-        index: u64,
+        bell: (u64, u64),
     ) -> Result<Option<Listed>, Error> {
         let (sent, started) = (sys::now(), Instant::now());
         let mut parts = Parts { source: self, held: held.clone(), date: 0, filtered: false };
-        let mut search = Search::new(held, self.reads.prefix().as_str(), index);
+        let mut search = Search::new(held, self.reads.prefix().as_str(), bell);
         let snapshot = loop {
             match search.ask() {
                 Next::Done(snapshot) => break snapshot,

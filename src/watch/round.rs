@@ -69,7 +69,7 @@ impl Round {
         now: Moment,
         dice: f64,
     ) -> bool {
-        if let Ask::Fetch(_) | Ask::Narrow(_) = ask {
+        if let Ask::Fetch(_) | Ask::Narrow(..) = ask {
             // Any server may have answered, and one that lags knows nothing of what came after the
             // doorbell's index: the content was current when the leader named that, not later.
             reading.sent = self.rung;

@@ -109,20 +109,13 @@ fn the_doorbell_rings_and_the_content_is_fetched_at_its_index() {
 }
 
 #[test]
-fn of_a_very_large_prefix_what_has_changed_is_looked_for_while_the_names_are_the_same() {
-    let ring = |bell: Bell| {
-        let mut follow = Follow::new(WAIT);
-        follow.full(Full { size: parts::WORTH, ..large(41) }, 0.5);
-        follow.bell(Bell { index: 41, ..bell }, NOW, 0.5);
-        follow
-    };
-    let mut follow = ring(bell(41, SOON));
-    follow.bell(bell(50, SOON), NOW, 0.5);
-    assert_eq!(follow.next(NOW), Ask::Narrow(50));
-    assert_eq!(follow.full(large(49), 0.5), Use::Distrust);
-    let mut follow = ring(bell(41, SOON));
+fn of_a_very_large_prefix_what_has_changed_is_looked_for() {
+    let mut follow = Follow::new(WAIT);
+    follow.full(Full { size: parts::WORTH, ..large(41) }, 0.5);
+    follow.bell(bell(41, SOON), NOW, 0.5);
     follow.bell(Bell { names: 8, ..bell(50, SOON) }, NOW, 0.5);
-    assert_eq!(follow.next(NOW), Ask::Fetch(50));
+    assert_eq!(follow.next(NOW), Ask::Narrow(50, 8));
+    assert_eq!(follow.full(large(49), 0.5), Use::Distrust);
 }
 
 #[test]
