@@ -413,6 +413,11 @@ impl Reporter {
         for reason in Reason::ALL {
             m.start(Id::HeldAnswers, &[name, reason.word()]);
         }
+        if self.config.watch.is_some() {
+            for result in ["part", "whole"] {
+                m.start(Id::PartReads, &[name, result]);
+            }
+        }
         if self.config.watch.is_some() && self.config.heartbeat.is_some() {
             m.start(Id::WatchMissed, &[name]);
         }

@@ -161,7 +161,9 @@ fn a_log_for_people_is_text(kind: Kind) {
     });
     let text = eventually("it says so", SOON, || {
         let text = std::fs::read_to_string(&log).ok()?;
-        text.contains("adopted what is published").then_some(text)
+        // Two threads say it, in either order.
+        let is_said = text.contains("adopted what is published") && text.contains("seedcar ");
+        is_said.then_some(text)
     });
     sidecar.kill().expect("kill it");
     sidecar.wait().expect("wait for it");
