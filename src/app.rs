@@ -43,8 +43,6 @@ pub use sidecar::Bound;
 const FAREWELL: Duration = Duration::from_millis(600);
 /// How long an init container takes to tell Kubernetes of a backup that it used.
 const TELLING: Duration = Duration::from_secs(2);
-/// How often a condition is looked at that nobody announces.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How often a volume that cannot be opened is tried again.
 const REOPEN: Duration = Duration::from_millis(250);
 
@@ -265,7 +263,6 @@ impl App {
             tokio::select! {
                 _ = changes.changed() => {}
                 _ = done_with.changed() => {}
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         }
     }

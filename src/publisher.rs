@@ -481,9 +481,9 @@ impl Publisher {
         }
         // It is used up, whatever comes of this: what is left of it is removed with the old generations.
         let spare = self.spare.take();
-        let used =
-            spare.iter().map(|spare| Retired::unknown(Moment::default(), spare.name.clone()));
-        used.for_each(|used| self.retired.push_front(used));
+        if let Some(spare) = &spare {
+            self.retired.push_front(Retired::unknown(Moment::default(), spare.name.clone()));
+        }
         let old = Old { difference: &difference, previous, spare: spare.as_ref() };
         let fd = generation::build(&self.volume, &name, &plan, &manifest, &old)?;
         if let Some(inbox) = asked {

@@ -113,9 +113,7 @@ impl Source {
     /// from the leader, so that an answer at or above it is as good as the leader's; one below is
     /// returned as the stale answer it is.
     pub async fn fetch(&self, client: &Client, index: u64) -> Result<Listed, Error> {
-        let below = index.saturating_sub(1);
-        let block = (below > 0).then_some((below, CATCH_UP));
-        let mut listed = self.list(client, Mode::Stale, block).await?;
+        let mut listed = self.list(client, Mode::Stale, caught_up(index)).await?;
         if listed.reading.snapshot.index() >= index {
             listed.reading.mode = Mode::Default;
         }
@@ -398,6 +396,12 @@ impl Source {
         }
         Offered::Held(hold.recheck_at())
     }
+}
+
+/// What a server is asked with that need not have reached this index yet: it waits until it has.
+fn caught_up(index: u64) -> Option<(u64, Duration)> {
+    let below = index.saturating_sub(1);
+    (below > 0).then_some((below, CATCH_UP))
 }
 
 fn result_word(offered: Offered) -> &'static str {

@@ -4,6 +4,7 @@
 //! an entry that the previous snapshot holds unchanged is shared with it. The snapshot is the only
 //! copy of the values.
 
+mod names;
 pub mod transaction;
 
 use std::borrow::Cow;
@@ -15,10 +16,11 @@ use serde::Deserialize;
 
 use super::health;
 use crate::model::key::Prefix;
-use crate::model::names;
 use crate::model::reads::Reads;
 use crate::model::service::Service;
 use crate::model::snapshot::{DuplicateKey, Entry, Snapshot};
+
+pub use names::Names;
 
 /// How large an answer may be.
 #[derive(Clone, Copy, Debug)]
@@ -59,14 +61,6 @@ pub enum Malformed {
     /// More keys (or instances) or bytes than allowed; how many were read until then.
     #[error("the answer is larger than the limits allow (at {0} keys)")]
     TooLarge(usize),
-}
-
-/// The names in a doorbell's body: looked at, and not kept. What is no list of names is no answer, or
-/// a page that a proxy sends in Consul's place would confirm the content.
-pub struct Names {
-    splitter: Splitter,
-    max: usize,
-    names: names::Names,
 }
 
 /// Decodes one body.
@@ -141,38 +135,6 @@ enum Place {
     Next,
     /// After the `]`.
     After,
-}
-
-// === impl Names ===
-
-impl Names {
-    /// Nothing has come yet.
-    pub fn new(caps: Caps) -> Self {
-        let splitter = Splitter::new(caps, b'"');
-        Self { splitter, max: caps.max_keys, names: names::Names::default() }
-    }
-
-    /// Takes the next chunk of the body.
-    pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Malformed> {
-        self.splitter.count(chunk.len(), self.names.count())?;
-        let used = self.splitter.feed(chunk, |text| {
-            let name: Cow<'_, str> = serde_json::from_slice(text).map_err(|_| Malformed::Json)?;
-            if self.names.count() >= self.max {
-                return Err(Malformed::TooLarge(self.names.count()));
-            }
-            self.names.add(&name);
-            Ok(())
-        })?;
-        only_blanks(&chunk[used..])
-    }
-
-    /// The body has ended: how many names it lists, and a hash of them.
-    pub fn finish(self) -> Result<(usize, u64), Malformed> {
-        if self.splitter.place != Place::After {
-            return Err(Malformed::Truncated);
-        }
-        Ok((self.names.count(), self.names.hash()))
-    }
 }
 
 // === impl Decoder ===

@@ -12,7 +12,7 @@ use rustix::fs::{self, AtFlags, FileType, Mode};
 
 use super::manifest::Manifest;
 use super::plain;
-use super::spare::{self, Spare, Taken};
+use super::spare::{self, Spare, Taking};
 use super::takeover;
 use super::tree::Tree;
 use super::volume::{
@@ -191,10 +191,11 @@ fn fill(
     from: &Old<'_>,
 ) -> Result<OwnedFd> {
     let root = volume::open_directory(volume.home(), name).step("open a generation")?;
-    let taken = make_directories(&root, plan, from)?;
+    let mut taking = Taking::new(from.difference, from.spare);
+    make_directories(&root, plan, &mut taking)?;
     let mut new = Tree::new(root.as_fd());
     let mut old = from.previous.map(|p| Tree::new(p.fd.as_fd()));
-    for (file, same) in taken.others(&plan.files, &from.difference.same) {
+    for (file, same) in taking.others(&plan.files) {
         let linked =
             same && old.as_mut().is_some_and(|old| link(old, &mut new, file.path()).is_ok());
         if !linked {
@@ -207,22 +208,19 @@ fn fill(
     Ok(root)
 }
 
-/// Takes the spare's where they are as they should be, and makes the others. Returns which were taken.
-fn make_directories<'p>(root: &OwnedFd, plan: &'p Plan, from: &Old<'_>) -> Result<Taken<'p>> {
+/// Takes the spare's where they are as they should be, and makes the others.
+fn make_directories<'p>(root: &OwnedFd, plan: &'p Plan, taking: &mut Taking<'p, '_>) -> Result<()> {
     let mut tree = Tree::new(root.as_fd());
-    let mut taken = Taken::default();
     for path in &plan.directories {
-        if taken.holds(path) {
+        if taking.holds(path) {
             continue;
         }
         let (parent, name) = tree.parent(path).step("open a directory")?;
-        if from.spare.is_some_and(|spare| spare.give(path, from.difference, parent, name)) {
-            taken.add(path);
-        } else {
+        if !taking.take(path, parent, name) {
             fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)).step("make a directory")?;
         }
     }
-    Ok(taken)
+    Ok(())
 }
 
 /// Fails where the file is gone, or the kernel does not let us link it (another owner): then it is

@@ -44,9 +44,12 @@ pub struct Spare {
     touched: Directories,
 }
 
-/// Which directories of a plan were taken over.
-#[derive(Default)]
-pub struct Taken<'p> {
+/// Taking over the directories of a plan that are as they should be.
+pub struct Taking<'p, 's> {
+    difference: &'p Difference,
+    /// Where they come from, and a cursor there.
+    from: Option<(&'s Spare, Tree<'s>)>,
+    /// Those that were taken.
     directories: HashSet<&'p str>,
 }
 
@@ -88,8 +91,7 @@ impl Retired {
         else {
             return Ok(None);
         };
-        let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(10).collect();
-        let name = format!("{SPARE}{random}");
+        let name = format!("{SPARE}{}", self.name);
         fs::renameat(volume.home(), &*self.name, volume.home(), &*name).step("rename")?;
         let fd = volume::open_directory(volume.home(), &*name).step("open a spare")?;
         strip(fd.as_fd(), "", plan, touched)?;
@@ -128,34 +130,28 @@ fn strip(at: BorrowedFd<'_>, path: &str, plan: &Plan, touched: &Directories) -> 
     Ok(())
 }
 
-// === impl Spare ===
+// === impl Taking ===
 
-impl Spare {
-    /// Moves the directory `path` to its place in a new generation, if it is as it should be there.
-    pub fn give(
-        &self,
-        path: &str,
-        difference: &Difference,
-        to: BorrowedFd<'_>,
-        name: &str,
-    ) -> bool {
-        let changed = difference.touched.as_ref().is_none_or(|touched| touched.contains(path));
-        if changed || self.touched.contains(path) {
+impl<'p, 's> Taking<'p, 's> {
+    /// Nothing is taken yet.
+    pub fn new(difference: &'p Difference, spare: Option<&'s Spare>) -> Self {
+        let from = spare.map(|spare| (spare, Tree::new(spare.fd.as_fd())));
+        Self { difference, from, directories: HashSet::new() }
+    }
+
+    /// Moves the directory `path` to its place in a new generation, if the spare has it as it should be there.
+    pub fn take(&mut self, path: &'p str, to: BorrowedFd<'_>, name: &str) -> bool {
+        let Some((spare, tree)) = &mut self.from else { return false };
+        let new = self.difference.touched.as_ref();
+        let changed = new.is_none_or(|touched| touched.contains(path));
+        if changed || spare.touched.contains(path) {
             return false;
         }
-        let mut tree = Tree::new(self.fd.as_fd());
-        tree.parent(path)
-            .and_then(|(from, name_here)| fs::renameat(from, name_here, to, name))
-            .is_ok()
-    }
-}
-
-// === impl Taken ===
-
-impl<'p> Taken<'p> {
-    /// One more.
-    pub fn add(&mut self, path: &'p str) {
-        self.directories.insert(path);
+        let moved = tree.parent(path).and_then(|(from, here)| fs::renameat(from, here, to, name));
+        if moved.is_ok() {
+            self.directories.insert(path);
+        }
+        moved.is_ok()
     }
 
     /// Whether a directory came with one that was taken over, or is one.
@@ -172,14 +168,10 @@ impl<'p> Taken<'p> {
     }
 
     /// The files that did not come with a directory, each with whether it is the same as before.
-    pub fn others<'a>(
-        &self,
-        files: &'a [File],
-        same: &'a [bool],
-    ) -> impl Iterator<Item = (&'a File, bool)> {
+    pub fn others(&self, files: &'p [File]) -> impl Iterator<Item = (&'p File, bool)> {
         // Files of one directory lie beside each other: it is looked up once.
         let mut last = ("", false);
-        files.iter().zip(same).filter_map(move |(file, same)| {
+        files.iter().zip(&self.difference.same).filter_map(move |(file, same)| {
             let parent = file.path().rsplit_once('/').map_or("", |(parent, _)| parent);
             if parent != last.0 {
                 last = (parent, self.holds(parent));

@@ -112,11 +112,13 @@ impl Publisher {
             if self.retired.len() < KEEP_COUNT && now < oldest.until(KEEP) {
                 return;
             }
-            if let Err(error) =
-                self.end(oldest).map(|spare| self.spare = spare.or(self.spare.take()))
-            {
-                tracing::warn!(event = "collect_failed", error_kind = error.kind(), %error, "an old generation stays for now");
-                self.littered = true;
+            match self.end(oldest) {
+                Ok(None) => {}
+                Ok(spare) => self.spare = spare,
+                Err(error) => {
+                    tracing::warn!(event = "collect_failed", error_kind = error.kind(), %error, "an old generation stays for now");
+                    self.littered = true;
+                }
             }
             self.retired.pop_front();
         }

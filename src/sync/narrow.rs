@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{CATCH_UP, Source};
+use super::{Source, caught_up};
 use crate::consul::error::Error;
 use crate::consul::{Client, List, Listed};
 use crate::metrics::Id;
@@ -98,7 +98,7 @@ impl Parts<'_> {
         reads: &Reads,
         index: u64,
     ) -> Result<Arc<Snapshot>, Error> {
-        let block = Some((index.saturating_sub(1), CATCH_UP)).filter(|(below, _)| *below > 0);
+        let block = caught_up(index);
         let (previous, caps) = (Some(&*self.held), self.source.caps);
         let listed = client.list(List { reads, mode: Mode::Stale, block, previous, caps }).await?;
         self.filtered |= listed.reading.filtered;

@@ -1,9 +1,9 @@
 //! What is new in a plan, beside the one before it.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use super::{File, Plan};
+use super::{File, Plan, add_with_parents};
 
 /// Directories by their paths.
 pub type Directories = BTreeSet<Box<str>>;
@@ -46,7 +46,7 @@ impl Difference {
             return Self { same: vec![false; new.files.len()], changes, ..Self::default() };
         };
         let mut difference = Self::default();
-        let (mut paths, mut gone, mut touched) = (Vec::new(), Vec::new(), Directories::new());
+        let (mut paths, mut gone, mut touched) = (Vec::new(), Vec::new(), HashSet::new());
         side_by_side(&old.files, &new.files, File::path, |old, new| {
             let same = matches!((old, new), (Some(old), Some(new)) if old.is_as(new));
             difference.same.extend(new.map(|_| same));
@@ -61,7 +61,9 @@ impl Difference {
             *count += 1;
             if let Some(file) = new.or(old) {
                 into.push(file.path().into());
-                touch_above(&mut touched, file.path());
+                if let Some((parent, _)) = file.path().rsplit_once('/') {
+                    add_with_parents(&mut touched, parent);
+                }
             }
         });
         side_by_side(
@@ -69,26 +71,14 @@ impl Difference {
             &new.directories,
             |path| path,
             |old, new| match (old, new) {
-                (Some(path), None) | (None, Some(path)) => {
-                    touched.insert(path.clone());
-                    touch_above(&mut touched, path);
-                }
+                (Some(path), None) | (None, Some(path)) => add_with_parents(&mut touched, path),
                 _ => difference.common += 1,
             },
         );
         paths.append(&mut gone);
-        (difference.changes.paths, difference.touched) = (Some(paths), Some(touched));
+        difference.changes.paths = Some(paths);
+        difference.touched = Some(touched.into_iter().map(Box::from).collect());
         difference
-    }
-}
-
-/// All directories above a path.
-fn touch_above(touched: &mut Directories, mut path: &str) {
-    while let Some((parent, _)) = path.rsplit_once('/') {
-        if !touched.insert(parent.into()) {
-            return;
-        }
-        path = parent;
     }
 }
 
