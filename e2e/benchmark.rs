@@ -4,6 +4,9 @@
 #[allow(dead_code, unused_imports)]
 mod consul;
 mod fleet;
+mod marked;
+mod quantile;
+mod scratch;
 #[allow(dead_code)]
 mod wait;
 

@@ -14,7 +14,6 @@ mod outage;
 mod page;
 mod picture;
 mod process;
-mod proxy;
 mod rest;
 mod result;
 mod seed;

@@ -16,6 +16,7 @@ use seedcar::status::{Source, Status};
 use tempfile::TempDir;
 
 use crate::consul::http::request;
+use crate::scratch::in_memory;
 use crate::wait::eventually;
 pub use mount::Mount;
 
@@ -70,13 +71,11 @@ impl Pod {
 
     /// A pod without a source or a Consul.
     pub fn bare() -> Self {
-        let shm = Path::new("/dev/shm");
-        let volume = if shm.is_dir() { TempDir::new_in(shm) } else { TempDir::new() };
         let scratch = TempDir::new().expect("a scratch directory");
         std::fs::create_dir(scratch.path().join("backup")).expect("a backup directory");
         Self {
             scratch,
-            volume: volume.expect("a volume"),
+            volume: in_memory(),
             args: Vec::new(),
             env: Vec::new(),
             backup_mount: None,

@@ -9,6 +9,8 @@ use seedcar::model::snapshot::{Entry, Snapshot};
 use seedcar::store::{Access, Backup, Identity, Limits, Newest, Store};
 use tempfile::TempDir;
 
+use crate::scratch::in_memory;
+
 /// What the files may hold here.
 pub const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_keys: 1000 };
 
@@ -64,9 +66,7 @@ pub fn content(text: &str, index: u64) -> Snapshot {
 impl Shelf {
     /// An empty one.
     pub fn new() -> Self {
-        let shm = Path::new("/dev/shm");
-        let dir = if shm.is_dir() { TempDir::new_in(shm) } else { TempDir::new() };
-        Self { dir: dir.expect("a directory") }
+        Self { dir: in_memory() }
     }
 
     /// One with these texts backed up an hour after each other, and what was written, oldest first.

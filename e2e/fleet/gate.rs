@@ -1,7 +1,7 @@
 //! What stands before each server: it carries questions and answers, and counts them by what was asked.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream as Probe};
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -86,6 +86,14 @@ impl Asked {
 
 // === impl Traffic ===
 
+impl Add for Traffic {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { requests: self.requests + other.requests, bytes: self.bytes + other.bytes }
+    }
+}
+
 impl Sub for Traffic {
     type Output = Self;
 
@@ -130,7 +138,12 @@ impl Gate {
         eventually("the gate is closed", OPENED, refuses);
     }
 
-    /// What came by until now.
+    /// All that came by until now.
+    pub fn traffic(&self) -> Traffic {
+        self.counts().into_iter().fold(Traffic::default(), Add::add)
+    }
+
+    /// The same by what was asked.
     pub fn counts(&self) -> Counts {
         std::array::from_fn(|at| Traffic {
             requests: self.counter.requests[at].load(Ordering::Relaxed),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::report::bodies;
 use super::servers::{Done, Servers};
 use super::sidecars::{Fleet, Tool};
+use crate::quantile::quantile;
 use crate::wait::{Curtain, eventually_every};
 
 /// Longer than any fleet here takes to have a change.
@@ -271,9 +272,6 @@ impl Phase {
 
     /// The delay that so large a part does not exceed, in seconds.
     pub fn delay(&self, part: f64) -> f64 {
-        let mut sorted = self.delays.clone();
-        sorted.sort_by(f64::total_cmp);
-        let at = (part * sorted.len() as f64).ceil() as usize;
-        sorted.get(at.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+        quantile(&self.delays, part)
     }
 }

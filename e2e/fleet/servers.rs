@@ -7,11 +7,12 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::gate::{Asked, Counts, Gate, Traffic};
 use crate::consul::Cluster;
+use crate::marked::{token, value};
 use crate::wait::eventually;
 
 /// How many; a quorum is two.
@@ -22,8 +23,6 @@ pub const PREFIX: &str = "fleet";
 const DIRECTORIES: usize = 24;
 /// Bytes of each value.
 const VALUE: usize = 1024;
-/// What each value begins with.
-pub const TOKEN: usize = 16;
 /// An election on a busy machine.
 const BACK: Duration = Duration::from_secs(60);
 
@@ -71,7 +70,7 @@ impl Servers {
         // A transaction takes 64 operations at most.
         for some in (0..self.keys).collect::<Vec<_>>().chunks(64) {
             let set = |key: &usize| {
-                let value = STANDARD.encode(value(&token()));
+                let value = STANDARD.encode(value(&token(), VALUE));
                 json!({"KV": {"Verb": "set", "Key": format!("{PREFIX}/{}", path(*key)), "Value": value}})
             };
             let all: serde_json::Value = some.iter().map(set).collect();
@@ -89,7 +88,7 @@ impl Servers {
     /// Writes one key anew. Returns its path and what its value begins with.
     pub fn change(&self) -> (String, String) {
         let (path, token) = (path(fastrand::usize(..self.keys)), token());
-        self.put(&format!("/v1/kv/{PREFIX}/{path}"), &value(&token));
+        self.put(&format!("/v1/kv/{PREFIX}/{path}"), &value(&token, VALUE));
         (path, token)
     }
 
@@ -160,8 +159,7 @@ impl Servers {
 impl Done {
     /// Questions of all kinds, and the bytes of their answers.
     pub fn asked(&self) -> Traffic {
-        let sum = |of: fn(&Traffic) -> u64| self.counts.iter().map(of).sum();
-        Traffic { requests: sum(|t| t.requests), bytes: sum(|t| t.bytes) }
+        self.counts.iter().fold(Traffic::default(), |sum, traffic| sum + *traffic)
     }
 
     /// Of one kind.
@@ -194,26 +192,11 @@ impl Add for Done {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        let counts = std::array::from_fn(|at| Traffic {
-            requests: self.counts[at].requests + other.counts[at].requests,
-            bytes: self.counts[at].bytes + other.counts[at].bytes,
-        });
+        let counts = std::array::from_fn(|at| self.counts[at] + other.counts[at]);
         Self { used: self.used + other.used, counts }
     }
 }
 
 fn path(key: usize) -> String {
     format!("d{:02}/k{key:04}", key % DIRECTORIES)
-}
-
-fn token() -> String {
-    std::iter::repeat_with(fastrand::alphanumeric).take(TOKEN).collect()
-}
-
-/// Text that does not compress well, as passwords and certificates do not.
-fn value(token: &str) -> Vec<u8> {
-    let random: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(VALUE).collect();
-    let mut value = format!("{token}{}", STANDARD_NO_PAD.encode(random)).into_bytes();
-    value.truncate(VALUE);
-    value
 }

@@ -1,17 +1,16 @@
 //! The processes of a fleet, each with a volume of its own in memory.
 
 use std::fs;
-use std::io::Read as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use memchr::memmem;
 use tempfile::TempDir;
 
-use super::servers::{PREFIX, TOKEN};
+use super::servers::PREFIX;
+use crate::marked::{Stamp, begins, has_news};
+use crate::scratch::in_memory;
 
 /// What runs in each pod, and whom it asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +37,7 @@ struct Pod {
     volume: TempDir,
     child: Child,
     /// The file that was read last and did not show what was looked for.
-    seen: Option<(u64, i64, i64)>,
+    seen: Option<Stamp>,
 }
 
 // === impl Tool ===
@@ -86,9 +85,7 @@ impl Fleet {
     }
 
     fn pod(&self, position: usize) -> Pod {
-        let shm = Path::new("/dev/shm");
-        let volume = if shm.is_dir() { TempDir::new_in(shm) } else { TempDir::new() };
-        let volume = volume.expect("a volume");
+        let volume = in_memory();
         let mut command = match self.tool {
             Tool::ConsulTemplate => self.consul_template(position, volume.path()),
             _ => self.seedcar(volume.path()),
@@ -134,7 +131,7 @@ impl Fleet {
         let tool = self.tool;
         let pod = &mut self.pods[position];
         match tool {
-            Tool::ConsulTemplate => pod.has_news(token),
+            Tool::ConsulTemplate => has_news(&pod.volume.path().join("all"), token, &mut pod.seen),
             _ => begins(&pod.volume.path().join("live").join(path), token),
         }
     }
@@ -153,29 +150,9 @@ impl Fleet {
 
 // === impl Pod ===
 
-impl Pod {
-    /// Reads the one file only where it is another than before.
-    fn has_news(&mut self, token: &str) -> bool {
-        let file = self.volume.path().join("all");
-        let Ok(meta) = fs::metadata(&file) else { return false };
-        let stamp = Some((meta.ino(), meta.mtime(), meta.mtime_nsec()));
-        if self.seen == stamp {
-            return false;
-        }
-        self.seen = stamp;
-        fs::read(file).is_ok_and(|text| memmem::find(&text, token.as_bytes()).is_some())
-    }
-}
-
 impl Drop for Pod {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn begins(file: &Path, token: &str) -> bool {
-    let mut first = [0; TOKEN];
-    let read = fs::File::open(file).and_then(|mut file| file.read_exact(&mut first));
-    read.is_ok() && first == token.as_bytes()
 }

@@ -1,12 +1,13 @@
-//! Many changes at once, behind the counting proxy.
+//! Many changes at once, behind a gate that counts.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Run;
-use super::proxy::Proxy;
 use super::result::{Results, What, millis};
-use super::tool::{Place, Stamp, Tool};
+use super::tool::{Place, Tool};
+use crate::fleet::gate::Gate;
+use crate::marked::Stamp;
 
 /// How many keys are written at once.
 const KEYS: usize = 1_000;
@@ -29,12 +30,12 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
 }
 
 fn once(run: &Run<'_>, tool: Tool, results: &mut Results) {
-    let proxy = Proxy::start(run.consul.addr());
+    let gate = Gate::before(run.consul.addr());
     let place = tool.place();
-    let running = place.follow(proxy.addr());
+    let running = place.follow(gate.addr());
     place.shows(run.load, &run.load.change(run.consul));
     publishes(&place, run, || ());
-    let (cpu, requests) = (running.cpu(), proxy.requests());
+    let (cpu, requests) = (running.cpu(), gate.traffic().requests);
     let mut took = Duration::ZERO;
     let publishes = publishes(&place, run, || {
         let last = run.load.burst(run.consul, KEYS);
@@ -43,7 +44,7 @@ fn once(run: &Run<'_>, tool: Tool, results: &mut Results) {
     let mut add = |what, value| results.add(what, run.load, tool.name(), value);
     add(What::Burst, millis(took));
     add(What::BurstCpu, millis(running.cpu() - cpu));
-    add(What::BurstRequests, (proxy.requests() - requests) as f64);
+    add(What::BurstRequests, (gate.traffic().requests - requests) as f64);
     add(What::BurstPublishes, publishes as f64);
 }
 

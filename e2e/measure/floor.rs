@@ -12,9 +12,9 @@ use super::Run;
 use super::load::{Load, PREFIX};
 use super::process::stay_with_tools;
 use super::result::{FLOOR, Results, What, millis};
-use super::tool::in_memory;
 use crate::consul::Consul;
 use crate::consul::http::{Answer, request_within};
+use crate::scratch::in_memory;
 
 /// Longer than any question is held here.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -10,7 +10,8 @@ use super::auxv;
 use super::follow::APART;
 use super::process::{Running, behind};
 use super::result::{Results, What};
-use super::tool::{Tool, in_memory};
+use super::tool::Tool;
+use crate::scratch::in_memory;
 
 /// Between so many changes and so many the rest is what the changes took.
 const CHANGES: [usize; 2] = [3, 13];

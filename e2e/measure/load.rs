@@ -3,19 +3,16 @@
 use std::fmt;
 use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::consul::Consul;
+use crate::marked::{token, value};
 
 /// The prefix of all keys.
 pub const PREFIX: &str = "b";
-/// What each value begins with: it tells one change from another.
-pub const TOKEN: usize = 16;
 
 /// The keys of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
     /// How many.
     pub keys: usize,
@@ -63,29 +60,9 @@ impl Load {
         if self.nested { format!("d{:02}/k{n:05}", n % 100) } else { format!("k{n:05}") }
     }
 
-    /// A value that begins with this token, which has [`TOKEN`] characters.
+    /// A value that begins with this token.
     pub fn value(&self, token: &str) -> Vec<u8> {
-        let random: Vec<u8> =
-            std::iter::repeat_with(|| fastrand::u8(..)).take(self.value).collect();
-        let mut value = token.as_bytes().to_vec();
-        value.extend_from_slice(STANDARD_NO_PAD.encode(random).as_bytes());
-        value.truncate(self.value);
-        value
-    }
-
-    /// For the samples' file.
-    pub fn json(&self) -> Value {
-        json!({"keys": self.keys, "value": self.value, "nested": self.nested})
-    }
-
-    /// What [`Load::json`] wrote.
-    pub fn from_json(value: &Value) -> Option<Self> {
-        let size = |name: &str| value[name].as_u64().map(|size| size as usize);
-        Some(Self {
-            keys: size("keys")?,
-            value: size("value")?,
-            nested: value["nested"].as_bool()?,
-        })
+        value(token, self.value)
     }
 
     /// All bytes of all values.
@@ -151,9 +128,4 @@ impl fmt::Display for Load {
         };
         write!(f, "{} keys of {size}, {shape}", self.keys)
     }
-}
-
-/// A token that there was not before.
-fn token() -> String {
-    std::iter::repeat_with(fastrand::alphanumeric).take(TOKEN).collect()
 }

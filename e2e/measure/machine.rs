@@ -5,13 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::process::cores;
 use super::tool;
 
 /// The machine, the programs, and how much of a run it was.
+#[derive(Serialize, Deserialize)]
 pub struct Machine {
     /// Whether little was measured.
     pub quick: bool,
@@ -62,18 +63,6 @@ impl Machine {
         self.quick == other.quick
             && self.digests == other.digests
             && undated(self) == undated(other)
-    }
-
-    /// For the samples' file.
-    pub fn json(&self) -> Value {
-        json!({"quick": self.quick, "facts": self.facts, "digests": self.digests})
-    }
-
-    /// What [`Machine::json`] wrote.
-    pub fn from_json(value: &Value) -> Option<Self> {
-        let facts = serde_json::from_value(value["facts"].clone()).ok()?;
-        let digests = serde_json::from_value(value["digests"].clone()).ok()?;
-        Some(Self { quick: value["quick"].as_bool()?, facts, digests })
     }
 }
 

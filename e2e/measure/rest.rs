@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::load::{Load, PREFIX};
 use super::process::Running;
-use super::proxy::Proxy;
 use super::result::{Results, What, millis};
 use super::tool::{Place, Setup, Tool, WAIT};
 use super::{Effort, Run};
 use crate::consul::Consul;
+use crate::fleet::gate::{Gate, Traffic};
 
 /// Changes whose bytes are counted.
 const CHANGES: usize = 5;
@@ -20,11 +20,11 @@ const SETTLED: Duration = Duration::from_millis(700);
 const AT_REST: Duration = Duration::from_secs(6);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A tool behind a proxy of its own.
+/// A tool behind a gate of its own, which counts what it asks and is sent.
 pub struct Behind {
     tool: Tool,
     place: Place,
-    proxy: Proxy,
+    gate: Gate,
     running: Running,
 }
 
@@ -32,8 +32,7 @@ pub struct Behind {
 #[derive(Clone, Copy)]
 pub struct Used {
     at: Instant,
-    bytes: u64,
-    requests: u64,
+    traffic: Traffic,
     wakes: u64,
     cpu: Duration,
 }
@@ -43,10 +42,10 @@ pub struct Used {
 impl Behind {
     /// Starts it.
     pub fn start(tool: Tool, setup: Setup, consul: &Consul) -> Self {
-        let proxy = Proxy::start(consul.addr());
+        let gate = Gate::before(consul.addr());
         let place = tool.place_for(setup);
-        let running = place.follow(proxy.addr());
-        Self { tool, place, proxy, running }
+        let running = place.follow(gate.addr());
+        Self { tool, place, gate, running }
     }
 
     /// Its name in tables.
@@ -58,8 +57,7 @@ impl Behind {
     pub fn used(&self) -> Used {
         Used {
             at: Instant::now(),
-            bytes: self.proxy.bytes(),
-            requests: self.proxy.requests(),
+            traffic: self.gate.traffic(),
             wakes: self.running.wakes(),
             cpu: self.running.cpu(),
         }
@@ -72,8 +70,8 @@ impl Used {
     /// What a minute takes at the rate between then and now: bytes in kB, requests, wake-ups, and CPU in ms.
     pub fn a_minute_since(&self, then: &Self) -> [f64; 4] {
         let scale = 60.0 / self.at.duration_since(then.at).as_secs_f64();
-        let kb = (self.bytes - then.bytes) as f64 / 1e3;
-        let requests = (self.requests - then.requests) as f64;
+        let traffic = self.traffic - then.traffic;
+        let (kb, requests) = (traffic.bytes as f64 / 1e3, traffic.requests as f64);
         let wakes = (self.wakes - then.wakes) as f64;
         [kb, requests, wakes, millis(self.cpu - then.cpu)].map(|figure| figure * scale)
     }
@@ -88,8 +86,8 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
     let before: Vec<_> = all.iter().map(Behind::used).collect();
     (0..CHANGES).for_each(|_| change(run, &all));
     for (behind, before) in all.iter().zip(&before) {
-        let bytes = behind.proxy.bytes() - before.bytes;
-        let each = bytes as f64 / CHANGES as f64 / 1e3;
+        let sent = behind.gate.traffic() - before.traffic;
+        let each = sent.bytes as f64 / CHANGES as f64 / 1e3;
         results.add(What::ChangeBytes, run.load, behind.name(), each);
     }
     thread::scope(|scope| {
@@ -132,8 +130,8 @@ fn rest(behind: &Behind, effort: Effort) -> [f64; 4] {
 
 /// Waits for so many questions; not for ever, because a tool may have none.
 fn asks(behind: &Behind, questions: u64, longest: Duration) {
-    let (begun, already) = (Instant::now(), behind.proxy.requests());
-    while behind.proxy.requests() < already + questions && begun.elapsed() < longest {
+    let (begun, already) = (Instant::now(), behind.gate.traffic().requests);
+    while behind.gate.traffic().requests < already + questions && begun.elapsed() < longest {
         thread::sleep(LOOK);
     }
     // The question is then held.

@@ -5,14 +5,16 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::load::{self, Load};
 use super::machine::Machine;
 use super::{picture, table};
+use crate::quantile::quantile;
 
 /// What is measured, in this order. Times in ms unless said otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum What {
     /// From the start of a process to all files.
     Seed,
@@ -87,6 +89,7 @@ pub enum What {
 }
 
 /// One figure of one tool (or the floor) under one load.
+#[derive(Deserialize)]
 pub struct Series {
     /// What.
     pub what: What,
@@ -99,6 +102,7 @@ pub struct Series {
 }
 
 /// All of a run.
+#[derive(Deserialize)]
 pub struct Results {
     /// Where it was measured.
     pub machine: Machine,
@@ -117,49 +121,6 @@ pub fn millis(time: Duration) -> f64 {
 // === impl What ===
 
 impl What {
-    /// All, for who reads their names.
-    const ALL: [Self; 39] = [
-        Self::Seed,
-        Self::SeedCpu,
-        Self::SeedPeak,
-        Self::SeedInstructions,
-        Self::Ready,
-        Self::Change,
-        Self::ChangeCpu,
-        Self::ChangeInstructions,
-        Self::ChangeBytes,
-        Self::Burst,
-        Self::BurstCpu,
-        Self::BurstRequests,
-        Self::BurstPublishes,
-        Self::Rss,
-        Self::Private,
-        Self::Threads,
-        Self::Descriptors,
-        Self::RestBytes,
-        Self::RestRequests,
-        Self::RestWakes,
-        Self::RestCpu,
-        Self::BusyBytes,
-        Self::BusyRequests,
-        Self::BusyWakes,
-        Self::BusyCpu,
-        Self::EmptyBytes,
-        Self::EmptyRequests,
-        Self::EmptyWakes,
-        Self::EmptyCpu,
-        Self::Killed(5),
-        Self::Killed(20),
-        Self::Killed(70),
-        Self::Refused(5),
-        Self::Refused(20),
-        Self::Refused(70),
-        Self::GrowthPrivate,
-        Self::GrowthRss,
-        Self::GrowthDescriptors,
-        Self::GrowthInodes,
-    ];
-
     /// In tables: what it is, with its unit.
     pub fn title(self) -> String {
         let title = match self {
@@ -210,10 +171,6 @@ impl What {
     pub fn is_growth(self) -> bool {
         self >= Self::GrowthPrivate
     }
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|what| format!("{what:?}") == name)
-    }
 }
 
 // === impl Series ===
@@ -221,10 +178,7 @@ impl What {
 impl Series {
     /// The value that so large a part of the samples does not exceed.
     pub fn quantile(&self, part: f64) -> f64 {
-        let mut sorted = self.samples.clone();
-        sorted.sort_by(f64::total_cmp);
-        let at = (part * sorted.len() as f64).ceil() as usize;
-        sorted.get(at.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+        quantile(&self.samples, part)
     }
 
     /// The middle one.
@@ -241,18 +195,9 @@ impl Series {
         let spread = [("min", 0.0), ("p10", 0.1), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)];
         let spread = spread.map(|(name, part)| (name.to_owned(), json!(self.quantile(part))));
         json!({
-            "what": format!("{:?}", self.what), "title": self.what.title(), "who": self.who,
-            "load": self.load.json(), "median": self.median(),
+            "what": self.what, "title": self.what.title(), "who": self.who, "load": self.load,
+            "median": self.median(),
             "spread": Value::Object(spread.into_iter().collect()), "samples": self.samples,
-        })
-    }
-
-    fn from_json(value: &Value) -> Option<Self> {
-        Some(Self {
-            what: What::named(value["what"].as_str()?)?,
-            load: Load::from_json(&value["load"])?,
-            who: value["who"].as_str()?.to_owned(),
-            samples: serde_json::from_value(value["samples"].clone()).ok()?,
         })
     }
 }
@@ -307,7 +252,7 @@ impl Results {
     pub fn write(&self, into: &Path) -> io::Result<()> {
         fs::create_dir_all(into)?;
         let series: Vec<Value> = self.series.iter().map(Series::json).collect();
-        let all = json!({"machine": self.machine.json(), "series": series});
+        let all = json!({"machine": self.machine, "series": series});
         fs::write(into.join("samples.json"), all.to_string())?;
         fs::write(into.join("table.md"), table::markdown(self))?;
         picture::draw(self, &into.join("bench.svg")).map_err(io::Error::other)
@@ -315,12 +260,6 @@ impl Results {
 
     /// What [`Results::write`] left in the samples' file, if it is whole.
     pub fn read(into: &Path) -> io::Result<Self> {
-        let all: Value = serde_json::from_str(&fs::read_to_string(into.join("samples.json"))?)?;
-        let machine = Machine::from_json(&all["machine"]);
-        let series = all["series"].as_array().map(|all| all.iter().map(Series::from_json));
-        let whole = machine.zip(series.and_then(|all| all.collect::<Option<Vec<_>>>()));
-        let (machine, series) =
-            whole.ok_or_else(|| io::Error::other("samples.json is of another version"))?;
-        Ok(Self { machine, series })
+        Ok(serde_json::from_str(&fs::read_to_string(into.join("samples.json"))?)?)
     }
 }

@@ -2,19 +2,20 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use memchr::memmem;
 use tempfile::TempDir;
 
-use super::load::{Change, Load, PREFIX, TOKEN};
+use super::load::{Change, Load, PREFIX};
 use super::process::{Running, on_tool_core};
 use crate::consul::http::request_within;
+use crate::marked::{Stamp, begins, has_news, stamp};
+use crate::scratch::in_memory;
 use crate::wait::free_port;
 
 /// How long a change may take to be seen before the run is given up. After an outage consul-template may
@@ -53,9 +54,6 @@ pub struct Place {
     http: SocketAddr,
     dir: TempDir,
 }
-
-/// What tells one state of a file from the next.
-pub type Stamp = (u64, i64, i64);
 
 /// seedcar's own wait, and ours for both.
 pub const WAIT: u64 = 30;
@@ -105,13 +103,6 @@ impl Tool {
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
         Place { tool: self, setup, http, dir: in_memory() }
     }
-}
-
-/// A directory in memory, where the machine has one.
-pub fn in_memory() -> TempDir {
-    let shm = Path::new("/dev/shm");
-    let dir = if shm.is_dir() { TempDir::new_in(shm) } else { TempDir::new() };
-    dir.expect("a directory")
 }
 
 /// The seedcar that is measured.
@@ -243,7 +234,9 @@ impl Place {
         }
     }
 
-    /// How many files, directories and links there are, those of old generations included.
+    /// How many files, directories and links there are, those of old generations included. What the next
+    /// generation is to take over counts as one: it has links to the same files, and lacks now more, now fewer
+    /// of the directories, as more or less has changed last.
     pub fn inodes(&self) -> usize {
         let mut seen = std::collections::HashSet::new();
         let mut ahead = vec![self.dir.path().to_owned()];
@@ -251,7 +244,7 @@ impl Place {
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
                 let Ok(meta) = entry.metadata() else { continue };
                 seen.insert(meta.ino());
-                if meta.is_dir() {
+                if meta.is_dir() && !entry.file_name().as_bytes().starts_with(b"..2spare.") {
                     ahead.push(entry.path());
                 }
             }
@@ -283,26 +276,4 @@ fn look(never: &str, mut is: impl FnMut() -> bool) -> Instant {
         let pause = begun.elapsed() / 50;
         std::thread::sleep(pause.clamp(Duration::from_micros(100), Duration::from_millis(5)));
     }
-}
-
-fn begins(file: &Path, token: &str) -> bool {
-    use io::Read as _;
-    let mut first = [0; TOKEN];
-    let read = fs::File::open(file).and_then(|mut file| file.read_exact(&mut first));
-    read.is_ok() && first == token.as_bytes()
-}
-
-/// Reads a large file only where it is another one than before.
-fn has_news(file: &Path, token: &str, seen: &mut Option<Stamp>) -> bool {
-    let stamp = stamp(fs::metadata(file));
-    if stamp.is_none() || *seen == stamp {
-        return false;
-    }
-    *seen = stamp;
-    fs::read(file).is_ok_and(|text| memmem::find(&text, token.as_bytes()).is_some())
-}
-
-fn stamp(meta: io::Result<fs::Metadata>) -> Option<Stamp> {
-    let meta = meta.ok()?;
-    Some((meta.ino(), meta.mtime(), meta.mtime_nsec()))
 }

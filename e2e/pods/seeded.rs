@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::cluster::{Namespace, filled};
 use super::release::Release;
-use super::watcher::{Log, now, percentile};
+use super::watcher::{Log, now};
+use crate::quantile::quantile;
 
 /// Changes whose way to the application is timed.
 const CHANGES: usize = 100;
@@ -32,8 +33,7 @@ fn an_application_reads_its_first_value_at_its_first_instruction_and_then_each_c
         consul.put("app/n", change.to_string());
         times.push(app.until_saw(&change.to_string()) - put);
     }
-    times.sort_by(f64::total_cmp);
-    let (half, most) = (percentile(&times, 0.5), percentile(&times, 0.99));
+    let [half, most] = [0.5, 0.99].map(|part| Duration::from_secs_f64(quantile(&times, part)));
     println!(
         "measured: pods: put to the application's eyes: p50 {half:?}, p99 {most:?} of {CHANGES}"
     );

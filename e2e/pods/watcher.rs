@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::process::{Child, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::NamedTempFile;
 
@@ -20,12 +20,6 @@ pub struct Log {
 pub fn now() -> f64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0.0, |since| since.as_secs_f64())
-}
-
-/// The time at this share of the sorted times.
-pub fn percentile(sorted: &[f64], share: f64) -> Duration {
-    let at = (sorted.len() as f64 * share).ceil() as usize;
-    Duration::from_secs_f64(sorted[at.clamp(1, sorted.len()) - 1])
 }
 
 // === impl Log ===
