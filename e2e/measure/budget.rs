@@ -206,12 +206,10 @@ impl Held<'_> {
     /// Zero growth, but for what an allocator keeps for the next time; early in a run that is up to a body more.
     fn changes_leave_nothing(&self) -> Vec<Budget> {
         let kept = if self.results.machine.quick { 1.5 } else { 0.5 };
-        // What the next generation takes over lacks what has changed last, and that is now more, now less.
-        let directories = self.load.keys as f64 / 10.0;
         vec![
             self.worst("private memory that changes add, MB", What::GrowthPrivate, kept),
             self.worst("descriptors that changes add", What::GrowthDescriptors, 0.0),
-            self.worst("inodes that changes add", What::GrowthInodes, directories),
+            self.worst("inodes that changes add", What::GrowthInodes, 0.0),
         ]
     }
 
