@@ -38,7 +38,19 @@ pub const PROOFS: &[Proof] = &[
         promise: "P2",
         test: "sync::narrow::tests::only_what_was_confirmed_a_short_while_ago_is_built_on",
         shows: "what Consul may have forgotten since is not built on",
-        mutants: &["narrow-on-old-ground"],
+        mutants: &["narrow-on-old-ground", "narrow-while-held"],
+    },
+    Proof {
+        promise: "P7",
+        test: "stories::cluster::a_server_that_stays_behind_is_asked_once",
+        shows: "a server that has not reached an index in its time is left, and does not make each change late",
+        mutants: &["a-server-behind-is-kept"],
+    },
+    Proof {
+        promise: "P2",
+        test: "publisher::tests::spares::a_generation_that_lacks_something_leaves_nothing",
+        shows: "what somebody took from a generation is not missing in a later one",
+        mutants: &["spare-of-what-lacks-something"],
     },
     Proof {
         promise: "P2",

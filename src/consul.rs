@@ -140,6 +140,9 @@ impl Client {
         let answer = self.list_inner(&ask, sent).await;
         let found = answer.as_ref().map(|listed| listed.reading.snapshot.keys() > 0);
         self.ended(To::of(ask.mode), found);
+        if answer.as_ref().is_ok_and(|listed| ask.is_behind(listed)) {
+            self.next_address(To::Any);
+        }
         if ask.block.is_none() && answer.is_ok() {
             self.metrics.observe(Id::ConsulDuration, &[], sys::now().since(sent));
         }
@@ -361,6 +364,13 @@ impl Client {
 // === impl List ===
 
 impl List<'_> {
+    /// Whether a server was given the time to reach an index and has not: one that its leader cannot reach
+    /// answers stale reads for ever, with what it had. The next one is asked from then on.
+    fn is_behind(&self, answer: &Listed) -> bool {
+        let above = self.block.filter(|_| self.mode == Mode::Stale);
+        above.is_some_and(|(above, _)| answer.reading.snapshot.index() <= above)
+    }
+
     /// Path and parameters, datacenter and the like aside.
     fn question(&self) -> String {
         let consistency = self.mode.parameter();

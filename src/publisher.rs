@@ -130,8 +130,8 @@ pub struct Publisher {
     gave_way: bool,
     /// When what was refused for want of an answer is to be asked about again.
     again_at: Option<Moment>,
-    /// Something was done since the last rest.
-    worked: bool,
+    /// When what the last work took is given back, unless there is more of it until then.
+    rests_at: Option<Moment>,
 }
 
 /// Why a generation is made.
@@ -236,7 +236,7 @@ impl Publisher {
             asked: Duration::ZERO,
             gave_way: false,
             again_at: None,
-            worked: true,
+            rests_at: Some(sys::now() + REST),
         };
         if let Some(name) = current {
             publisher.adopt(name);
@@ -258,7 +258,6 @@ impl Publisher {
             pulse.tick(Duration::from_secs(90) + asking);
             let taken = inbox.slots.take(self.idle(sys::now()));
             let now = sys::now();
-            self.rest(taken.values.is_empty() && !taken.closed);
             self.take(taken.values);
             let frozen = self.is_frozen(now);
             // An accepted answer that is already here is worth its few milliseconds at the end too.
@@ -276,6 +275,7 @@ impl Publisher {
             }
             self.name_again(sys::now());
             self.collect(sys::now());
+            self.rest(sys::now());
             self.persist.save(&self.volume, &self.setup, &self.board);
             if taken.closed {
                 return;
@@ -300,8 +300,8 @@ impl Publisher {
             until = until.min(self.named + NAMES_AGAIN);
         }
         until = self.again_at.map_or(until, |at| until.min(at));
-        if self.worked && self.retired.is_empty() {
-            until = until.min(now + REST);
+        if let Some(at) = self.rests_at.filter(|_| self.retired.is_empty()) {
+            until = until.min(at);
         }
         let is_unknown = self.current.as_ref().is_some_and(|c| c.generation.plan.is_none());
         if is_unknown && self.pending.not_before() > now {
@@ -312,16 +312,17 @@ impl Publisher {
     }
 
     /// Once the last change is over, the old generation gone with it, nothing of what that took is needed.
-    fn rest(&mut self, is_quiet: bool) {
-        if !is_quiet {
-            self.worked = true;
-        } else if self.worked && self.retired.is_empty() {
-            self.worked = false;
+    fn rest(&mut self, now: Moment) {
+        let is_over = |at: &mut Moment| now >= *at && self.retired.is_empty();
+        if self.rests_at.take_if(is_over).is_some() {
             sys::give_back();
         }
     }
 
     fn take(&mut self, offers: Vec<(usize, Offer)>) {
+        if !offers.is_empty() {
+            self.rests_at = Some(sys::now() + REST);
+        }
         for taken in self.pending.take_all(offers, &self.board) {
             match taken {
                 Taken::Kept => {}
@@ -449,6 +450,11 @@ impl Publisher {
         }
     }
 
+    /// What a new generation is compared with; one that repairs takes nothing from before.
+    fn previous(&self, is_new: bool) -> Option<&Generation> {
+        self.current.as_ref().map(|current| &current.generation).filter(|_| is_new)
+    }
+
     /// Builds a generation and makes it current.
     fn make(
         &mut self,
@@ -468,24 +474,17 @@ impl Publisher {
         let tree = plan.tree_digest();
         let manifest = self.manifest(&name, tree, contents);
         let is_new = making.inbox().is_some();
-        let previous = self.current.as_ref().map(|c| &c.generation).filter(|_| is_new);
-        let difference = Difference::between(previous.and_then(|p| p.plan.as_ref()), &plan);
-        if generation::check_room(&self.volume, &plan, &difference).is_err() {
-            // The old generations are in the way of the new: readers of them open again.
-            let spare = self.spare.take().map(|spare| spare.name);
-            let retired = self.retired.drain(..).map(|retired| retired.name);
-            for old in retired.chain(spare) {
-                volume::remove_tree(self.volume.home(), &old)?;
-            }
-            generation::check_room(&self.volume, &plan, &difference)?;
-        }
+        let known = self.previous(is_new).and_then(|previous| previous.plan.as_ref());
+        let difference = Difference::between(known, &plan);
+        self.make_room(&plan, &difference)?;
         // It is used up, whatever comes of this: what is left of it is removed with the old generations.
         let spare = self.spare.take();
         if let Some(spare) = &spare {
             self.retired.push_front(Retired::unknown(Moment::default(), spare.name.clone()));
         }
+        let previous = self.previous(is_new);
         let old = Old { difference: &difference, previous, spare: spare.as_ref() };
-        let fd = generation::build(&self.volume, &name, &plan, &manifest, &old)?;
+        let built = generation::build(&self.volume, &name, &plan, &manifest, &old)?;
         if let Some(inbox) = asked {
             let mut said = self.ask_outside(&name, &manifest, inbox);
             if said.is_ok() && self.is_frozen(sys::now()) {
@@ -502,15 +501,18 @@ impl Publisher {
                 generation::swap(&self.volume, &name)?;
                 self.link_names(&plan.top_names());
             }
-            Layout::Plain => self.show_plain(&name, fd.as_fd())?,
+            Layout::Plain => self.show_plain(&name, built.fd.as_fd())?,
         }
         self.report_skipped(&plan);
         plan.release();
-        let generation = Generation { name, fd, plan: Some(plan) };
+        let generation = Generation { name, fd: built.fd, plan: Some(plan) };
         let old = self.current.replace(Current { generation, tree });
         let old = old.map(|old| old.generation.name).or_else(|| self.unadopted.take());
-        self.retired.extend(old.map(|name| Retired::replaced(now, name)));
+        // One that lacked something must not give it to a later one as whole.
+        let retire = if built.previous_is_whole { Retired::replaced } else { Retired::unknown };
+        self.retired.extend(old.map(|name| retire(now, name)));
         self.retired.iter_mut().for_each(|retired| retired.note(&difference));
+        self.rests_at = Some(sys::now() + REST);
         Ok(difference.changes)
     }
 

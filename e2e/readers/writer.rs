@@ -82,15 +82,15 @@ fn publish(volume: &Volume, number: u64, previous: Option<&Generation>) -> Gener
     };
     let difference = Difference::between(previous.and_then(|p| p.plan.as_ref()), &plan);
     let old = Old { difference: &difference, previous, spare: None };
-    let fd = generation::build(volume, &name, &plan, &manifest, &old).expect("a generation");
+    let built = generation::build(volume, &name, &plan, &manifest, &old).expect("a generation");
     if volume.layout == Layout::Plain {
-        plain::reconcile(volume, fd.as_fd()).expect("files");
+        plain::reconcile(volume, built.fd.as_fd()).expect("files");
     }
     generation::swap(volume, &name).expect("a swap");
     if volume.layout == Layout::Links {
         generation::link_names(volume, &plan.top_names()).expect("names");
     }
-    Generation { name, fd, plan: Some(plan) }
+    Generation { name, fd: built.fd, plan: Some(plan) }
 }
 
 // === impl Writer ===

@@ -9,7 +9,8 @@ use seedcar::model::health::Health;
 use super::scene::{A_WHILE, manifest, status_file, stopped, watching};
 use crate::consul::http::request;
 use crate::consul::{Cluster, Consul, Kind};
-use crate::rig::Pod;
+use crate::fleet::gate::Gate;
+use crate::rig::{Pod, Sidecar};
 use crate::wait::{eventually, free_port, throughout};
 
 /// An election, or a server that catches up, on a busy machine.
@@ -87,6 +88,38 @@ fn of_a_dead_and_a_living_address_the_living_one_is_used() {
         sidecar.shows("a", "2");
         sidecar.until_fresh();
         stopped(sidecar);
+    }
+}
+
+/// One that its leader cannot reach answers stale reads for ever, with what it had.
+#[test]
+fn a_server_that_stays_behind_is_asked_once() {
+    for kind in [Kind::Real, Kind::Embedded] {
+        let (consul, behind) = (Consul::start(kind), Consul::start(kind));
+        let keys: Vec<String> = (0..200).map(|n| format!("app/{:02}/{n:03}", n % 20)).collect();
+        for some in keys.chunks(50) {
+            let pairs: Vec<_> = some.iter().map(|key| (key.as_str(), &[b'v'; 1024][..])).collect();
+            consul.txn_set(&pairs);
+        }
+        let gate = Gate::before(behind.addr());
+        let change = |sidecar: &Sidecar<'_>, value: &str| {
+            consul.put("app/07/007", value);
+            sidecar.shows("07/007", value);
+            gate.traffic().requests
+        };
+        // Each sidecar draws whom it asks: one of the two.
+        let has_asked_it = (0..24).any(|n| {
+            let pod = Pod::new(consul.addr(), "app").arg(&["--consul", &gate.addr().to_string()]);
+            let sidecar = pod.run(&["--seed", "--no-backup"]);
+            sidecar.until("the doorbell is known", |s| s.mechanisms["watch"].up);
+            let before = gate.traffic().requests;
+            let asked = change(&sidecar, &format!("first {n}"));
+            if asked > before {
+                assert_eq!(change(&sidecar, &format!("second {n}")), asked);
+            }
+            asked > before
+        });
+        assert!(has_asked_it, "none of so many has drawn the second address");
     }
 }
 

@@ -36,6 +36,14 @@ pub struct Generation {
     pub plan: Option<Plan>,
 }
 
+/// A generation that was built.
+pub struct Built {
+    /// Its directory.
+    pub fd: OwnedFd,
+    /// Each file that the previous one should have had was there.
+    pub previous_is_whole: bool,
+}
+
 /// What a generation is made of, but for what is written.
 pub struct Old<'o> {
     /// What it has in common with the one before it.
@@ -55,7 +63,7 @@ pub fn build(
     plan: &Plan,
     manifest: &Manifest,
     old: &Old<'_>,
-) -> Result<OwnedFd> {
+) -> Result<Built> {
     fs::mkdirat(volume.home(), name, Mode::from_raw_mode(0o700)).step("make a generation")?;
     let built = fill(volume, name, plan, manifest, old);
     if built.is_err() {
@@ -189,23 +197,25 @@ fn fill(
     plan: &Plan,
     manifest: &Manifest,
     from: &Old<'_>,
-) -> Result<OwnedFd> {
+) -> Result<Built> {
     let root = volume::open_directory(volume.home(), name).step("open a generation")?;
     let mut taking = Taking::new(from.difference, from.spare);
     make_directories(&root, plan, &mut taking)?;
     let mut new = Tree::new(root.as_fd());
     let mut old = from.previous.map(|p| Tree::new(p.fd.as_fd()));
+    let mut previous_is_whole = true;
     for (file, same) in taking.others(&plan.files) {
         let linked =
             same && old.as_mut().is_some_and(|old| link(old, &mut new, file.path()).is_ok());
         if !linked {
+            previous_is_whole &= !same;
             let (parent, name) = new.parent(file.path()).step("open a directory")?;
             write_new(parent, name, file.value(), file.mode)?;
         }
     }
     write_new(&root, MANIFEST, &manifest.to_json(), 0o444)?;
     fs::fchmod(&root, Mode::from_raw_mode(WHOLE)).step("chmod a generation")?;
-    Ok(root)
+    Ok(Built { fd: root, previous_is_whole })
 }
 
 /// Takes the spare's where they are as they should be, and makes the others.

@@ -9,7 +9,8 @@ use super::{Current, KEEP, KEEP_COUNT, Making, NAMES_AGAIN, Publisher, audit, pe
 use crate::metrics::Id;
 use crate::model::moment::Moment;
 use crate::model::output;
-use crate::model::plan::difference::Changes;
+use crate::model::plan::Plan;
+use crate::model::plan::difference::{Changes, Difference};
 use crate::sys;
 
 impl Publisher {
@@ -97,6 +98,24 @@ impl Publisher {
             }
             Err(error) => self.publish_failed(error, now),
         }
+    }
+
+    /// Removes what is in the way of a new generation where there is no room for it: first what nobody reads,
+    /// then the old generations, whose readers open again.
+    pub(super) fn make_room(&mut self, plan: &Plan, difference: &Difference) -> volume::Result<()> {
+        let spare =
+            self.spare.take_if(|_| generation::check_room(&self.volume, plan, difference).is_err());
+        if let Some(spare) = spare {
+            volume::remove_tree(self.volume.home(), &spare.name)?;
+        }
+        let fits = generation::check_room(&self.volume, plan, difference);
+        if fits.is_ok() || self.retired.is_empty() {
+            return fits;
+        }
+        for old in self.retired.drain(..) {
+            volume::remove_tree(self.volume.home(), &old.name)?;
+        }
+        generation::check_room(&self.volume, plan, difference)
     }
 
     /// Removes old generations, and what a failure left.

@@ -1,7 +1,10 @@
 //! Reading only what has changed of a large prefix, where that can be told.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::time::timeout_at;
 
 use super::{Source, caught_up};
 use crate::consul::error::Error;
@@ -17,15 +20,20 @@ use crate::sys;
 /// What was confirmed longer ago than this is not built on: Consul forgets deletions after 15 minutes
 /// (`tombstone_ttl`), and with them the index that tells of them.
 const FRESH: Duration = Duration::from_secs(300);
+/// The search is to be quicker than reading the whole: after this long with its questions it is given up,
+/// and after that long with all of it. Without an end it could outlast what a watch may take for one step.
+const QUESTIONS: Duration = Duration::from_secs(2);
+const ALL: Duration = Duration::from_secs(20);
 /// What a key takes in Consul's JSON beside its value.
 const FRAME: u64 = 150;
 
 impl Source {
     /// The prefix as it was at `index`, which the doorbell has named with names of the hash `names`. Where
-    /// it cannot be told what has changed, everything is read.
+    /// it cannot be told what has changed, everything is read: also where a question of the search fails,
+    /// since that may be a matter of this question alone. If it is not, the read says so.
     pub async fn narrow(&self, client: &Client, index: u64, names: u64) -> Result<Listed, Error> {
         let found = match self.confirmed_content() {
-            Some(held) => self.search(client, held, (index, names)).await?,
+            Some(held) => self.search(client, held, (index, names)).await,
             None => None,
         };
         let result = if found.is_some() { "part" } else { "whole" };
@@ -36,7 +44,8 @@ impl Source {
         }
     }
 
-    /// What is published, if Consul has confirmed it a short while ago.
+    /// What is published, if Consul has confirmed it a short while ago. Not while an answer is held: what is
+    /// put together here lacks what the hold is about, and would end it.
     fn confirmed_content(&self) -> Option<Arc<Snapshot>> {
         if self.reads.service().is_some() {
             return None;
@@ -46,6 +55,9 @@ impl Source {
             let source = &state.sources[self.at];
             let published = source.published.as_ref()?.snapshot.clone()?;
             let confirmed = source.confirmed.filter(|c| c.digest == published.digest())?;
+            if source.hold.is_some() {
+                return None;
+            }
             (now.since(confirmed.when) < FRESH).then_some(published)
         })
     }
@@ -56,28 +68,34 @@ impl Source {
         client: &Client,
         held: Arc<Snapshot>,
         bell: (u64, u64),
-    ) -> Result<Option<Listed>, Error> {
+    ) -> Option<Listed> {
         let (sent, started) = (sys::now(), Instant::now());
         let mut parts = Parts { source: self, held: held.clone(), date: 0, filtered: false };
         let mut search = Search::new(held, self.reads.prefix().as_str(), bell);
         let snapshot = loop {
             match search.ask() {
                 Next::Done(snapshot) => break snapshot,
-                Next::Whole => return Ok(None),
+                Next::Whole => return None,
                 Next::Index(prefix) => {
-                    let Some(reads) = Reads::of_prefix(&prefix) else { return Ok(None) };
-                    let rung = client.doorbell(&reads, None, self.caps).await?;
+                    let reads = Reads::of_prefix(&prefix)?;
+                    let rung = client.doorbell(&reads, None, self.caps);
+                    let rung = in_time(rung, started + QUESTIONS).await?;
                     parts.date = rung.date;
                     search.told(rung.bell.index, rung.bell.found);
                 }
                 Next::Read(prefix, index) => {
-                    let Some(reads) = Reads::of_prefix(&prefix) else { return Ok(None) };
-                    search.read(parts.read(client, &reads, index).await?);
+                    let reads = Reads::of_prefix(&prefix)?;
+                    search.read(in_time(parts.read(client, &reads, index), started + ALL).await?);
                 }
             }
         };
-        Ok(parts.together(snapshot, sent, started.elapsed()))
+        parts.together(snapshot, sent, started.elapsed())
     }
+}
+
+/// An answer, if it is one and comes by then.
+async fn in_time<T>(answer: impl Future<Output = Result<T, Error>>, end: Instant) -> Option<T> {
+    timeout_at(end.into(), answer).await.ok()?.ok()
 }
 
 /// What the answers have in common.
@@ -134,7 +152,7 @@ mod tests {
     use crate::board::Board;
     use crate::consul::wire::Caps;
     use crate::model::confirmation::{Confirmation, Mechanism};
-    use crate::model::guard::Policy;
+    use crate::model::guard::{Hold, Policy};
     use crate::model::offer::Content;
     use crate::publisher::Inbox;
 
@@ -174,5 +192,8 @@ mod tests {
         let of_other = Confirmation { digest: Snapshot::empty(1).digest(), when: now, ..old };
         board.update(|state| state.sources[0].confirmed = Some(of_other));
         assert!(source.confirmed_content().is_some(), "equal content, at whatever index");
+        let hold = Hold::too_large(9, 1, None, now);
+        board.update(|state| state.sources[0].hold = Some(hold));
+        assert!(source.confirmed_content().is_none(), "an answer is held");
     }
 }

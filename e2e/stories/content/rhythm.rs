@@ -8,6 +8,7 @@ use crate::rig::{Pod, SOON, Sidecar};
 use crate::stories::scene::{content, until_files};
 use crate::stories::{measured, seeded, watching};
 use crate::wait::eventually;
+use seedcar::demo::server::{Fault, Requests};
 
 told_on_both!(
     the_time_from_put_to_file_is_measured,
@@ -191,7 +192,19 @@ fn of_a_very_large_prefix_only_what_has_changed_is_read(kind: Kind) {
     settled();
     assert_eq!((counted("part"), counted("whole")), (8.0, 1.0), "there is a new name");
     until_files(&pod, &content(&consul));
-    until_files(&pod, &content(&consul));
+    if kind == Kind::Embedded {
+        for fault in [Fault::denied(), Fault::NeverAnswer] {
+            let group = Requests::all().to("/v1/kv/app/0?keys");
+            consul.faults().add(group.clone(), fault.clone());
+            let whole = counted("whole");
+            consul.put("app/07/007", format!("beside {fault:?}"));
+            settled();
+            assert_eq!(counted("whole"), whole + 1.0, "one question fails, not the change");
+            assert_eq!(sidecar.events("consul_failed").len(), 0);
+            consul.faults().remove(&group, &fault);
+        }
+        until_files(&pod, &content(&consul));
+    }
 }
 
 fn ring_five_times(consul: &Consul, sidecar: &Sidecar<'_>) {

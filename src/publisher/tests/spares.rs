@@ -188,6 +188,19 @@ fn a_repair_takes_nothing_over() {
     assert!(going.left().iter().all(|name| !name.starts_with("..2spare.")));
 }
 
+/// Somebody removes a file by hand; the next generation has it again, and the one after that, too.
+#[test]
+fn a_generation_that_lacks_something_leaves_nothing() {
+    let mut going = Going::new(Layout::Links);
+    fs::remove_file(going.generation().join("d20/k20")).unwrap();
+    going.change("top", "2");
+    going.wait();
+    assert!(going.publisher.spare.is_none());
+    going.change("top", "3");
+    going.wait();
+    assert!(going.publisher.spare.is_some());
+}
+
 #[test]
 fn a_spare_that_a_killed_process_left_is_swept() {
     let mut going = Going::new(Layout::Links);
