@@ -73,7 +73,11 @@ pub fn bench(quick: bool, only: Option<&str>) -> ExitCode {
         play::play(*tool, Plan { sidecars, ..plan }, &ALL)
     };
     let stories: Vec<_> = tools.iter().map(play).collect();
-    let into = PathBuf::from("target/bench");
+    if tools.is_empty() {
+        eprintln!("none has this name");
+        return ExitCode::FAILURE;
+    }
+    let into = PathBuf::from(if quick { "target/bench/quick" } else { "target/bench" });
     report::write(&stories, &into).expect("write the results");
     println!("{}", report::markdown(&stories));
     println!("the table, the figures and the picture are in {}: fleet.*", into.display());

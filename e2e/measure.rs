@@ -20,11 +20,13 @@ mod seed;
 mod table;
 mod tool;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::consul::{Consul, Kind};
+use crate::fleet::gate::Gate;
 use load::Load;
 use machine::Machine;
 use result::Results;
@@ -57,6 +59,23 @@ pub struct Effort {
     pub each_is_shown: bool,
 }
 
+// === impl Run ===
+
+impl Run<'_> {
+    /// Where a tool finds Consul.
+    pub fn way(&self, tool: Tool) -> SocketAddr {
+        if tool == Tool::TemplatePlain { self.plain.addr() } else { self.consul.addr() }
+    }
+}
+
+// === impl Effort ===
+
+impl Effort {
+    fn place(&self) -> &'static Path {
+        Path::new(if self.quick { QUICK_INTO } else { INTO })
+    }
+}
+
 const QUICK: Effort = Effort {
     quick: true,
     seeds: 5,
@@ -84,8 +103,9 @@ const FULL: Effort = Effort {
     each_is_shown: true,
 };
 
-/// Where everything is written.
+/// Where everything is written. A quick run has a place of its own: it must not take a long one's.
 const INTO: &str = "target/bench";
+const QUICK_INTO: &str = "target/bench/quick";
 
 /// What one load is measured with.
 pub struct Run<'a> {
@@ -95,11 +115,14 @@ pub struct Run<'a> {
     pub load: &'a Load,
     /// Who is measured.
     pub tools: &'a [Tool],
+    /// The way to it for those that are to have no compressed answers.
+    pub plain: &'a Gate,
     /// How much.
     pub effort: Effort,
 }
 
-/// Measures, prints the table, and writes everything below `target/bench/`. Fails if a budget is missed.
+/// Measures, prints the table, and writes everything below `target/bench/`, of a quick run below
+/// `target/bench/quick/`. Fails if a budget is missed.
 /// With `--page` it only writes the README's section from what the last run left there.
 pub fn run() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -120,8 +143,13 @@ pub fn run() -> ExitCode {
     let effort = if has("--quick") { QUICK } else { FULL };
     let results = measure_all(effort, only.map(String::as_str));
     println!("{}", table::markdown(&results));
+    if results.loads().is_empty() {
+        eprintln!("no load has this in its name");
+        return ExitCode::FAILURE;
+    }
     let missed = budget::report(&results);
-    println!("\n{missed} budgets missed; the table, the samples and the picture are in {INTO}");
+    let into = effort.place().display();
+    println!("\n{missed} budgets missed; the table, the samples and the picture are in {into}");
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -130,7 +158,7 @@ pub fn run() -> ExitCode {
 fn measure_all(effort: Effort, only: Option<&str>) -> Results {
     // Pages of a program that was just built count as written, as long as they are not on the disk.
     rustix::fs::sync();
-    let tools = Tool::all();
+    let tools = Tool::all(effort.quick);
     if let [_] = process::cores() {
         eprintln!("there is one core only: the server and the tools share it");
     }
@@ -138,11 +166,11 @@ fn measure_all(effort: Effort, only: Option<&str>) -> Results {
     let loads = if effort.quick && only.is_none() { load::QUICK } else { load::FULL };
     let is_meant = |load: &&Load| only.is_none_or(|only| load.to_string().contains(only));
     let loads: Vec<&Load> = loads.iter().filter(is_meant).collect();
-    let mut results = Results::continued(Path::new(INTO), Machine::here(effort.quick), &loads);
+    let mut results = Results::continued(effort.place(), Machine::here(effort.quick), &loads);
     for load in loads {
         eprintln!("=== {load}");
         measure(load, &tools, effort, &mut results);
-        results.write(Path::new(INTO)).expect("write the results");
+        results.write(effort.place()).expect("write the results");
     }
     results
 }
@@ -150,7 +178,8 @@ fn measure_all(effort: Effort, only: Option<&str>) -> Results {
 fn measure(load: &Load, tools: &[Tool], effort: Effort, results: &mut Results) {
     let consul = start_server();
     load.fill(&consul);
-    let run = Run { consul: &consul, load, tools, effort };
+    let plain = Gate::without_compression(consul.addr());
+    let run = Run { consul: &consul, load, tools, plain: &plain, effort };
     let mut stage = |name: &str, measure: fn(&Run<'_>, &mut Results)| {
         let begun = Instant::now();
         measure(&run, results);

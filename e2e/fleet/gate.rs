@@ -107,13 +107,22 @@ impl Sub for Traffic {
 impl Gate {
     /// A gate before this server, open.
     pub fn before(server: SocketAddr) -> Self {
+        Self::that(server, false)
+    }
+
+    /// One behind which nobody gets a compressed answer, whatever he asks for.
+    pub fn without_compression(server: SocketAddr) -> Self {
+        Self::that(server, true)
+    }
+
+    fn that(server: SocketAddr, plain: bool) -> Self {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let (open, is_open) = watch::channel(false);
         let counter = Arc::<Counter>::default();
         let for_thread = counter.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(stand(addr, server, for_thread, is_open));
+            runtime.expect("a runtime").block_on(stand(addr, (server, plain), for_thread, is_open));
         });
         let gate = Self { addr, counter, open };
         gate.open();
@@ -152,10 +161,19 @@ impl Gate {
     }
 }
 
+/// A request without its line that asks for a compressed answer.
+fn uncompressed(request: &[u8]) -> Vec<u8> {
+    let lines = request.split_inclusive(|byte| *byte == b'\n');
+    let asks = |line: &&[u8]| {
+        line.get(..16).is_some_and(|name| name.eq_ignore_ascii_case(b"accept-encoding:"))
+    };
+    lines.filter(|line| !asks(line)).flatten().copied().collect()
+}
+
 /// Listens while the gate is open; ends when nobody holds it any more.
 async fn stand(
     addr: SocketAddr,
-    server: SocketAddr,
+    to: (SocketAddr, bool),
     counter: Arc<Counter>,
     mut open: watch::Receiver<bool>,
 ) {
@@ -165,7 +183,7 @@ async fn stand(
         loop {
             tokio::select! {
                 accepted = listener.accept() => if let Ok((client, _)) = accepted {
-                    tokio::spawn(carry(client, server, counter.clone(), open.clone()));
+                    tokio::spawn(carry(client, to, counter.clone(), open.clone()));
                 },
                 _ = closed.wait_for(|open| !open) => break,
             }
@@ -179,7 +197,7 @@ async fn stand(
 /// One connection, both ways, until either side or the gate closes.
 async fn carry(
     mut client: TcpStream,
-    server: SocketAddr,
+    (server, plain): (SocketAddr, bool),
     counter: Arc<Counter>,
     mut open: watch::Receiver<bool>,
 ) {
@@ -196,7 +214,13 @@ async fn carry(
                 last.store(what as usize, Ordering::Relaxed);
                 counter.requests[what as usize].fetch_add(1, Ordering::Relaxed);
             }
-            if asked.write_all(&chunk[..size]).await.is_err() {
+            let chunk = &chunk[..size];
+            let sent = if plain {
+                asked.write_all(&uncompressed(chunk)).await
+            } else {
+                asked.write_all(chunk).await
+            };
+            if sent.is_err() {
                 return;
             }
         }

@@ -3,11 +3,14 @@
 //! Counts, bytes, memory and instructions are held as they are: they are the same on a busy machine. Times
 //! are held as ratios of the run, and those of a quick one with room for noise.
 
+use super::burst;
 use super::load::{Load, MIDDLE, SMALL};
 use super::result::{FLOOR, Results, What};
 
 const TREE: &str = "seedcar, tree";
 const RIVAL: &str = "consul-template, JSON";
+/// The same without what compressing costs the server and undoing it the tool. The better of both is the rival.
+const RIVAL_PLAIN: &str = "consul-template, JSON, no gzip";
 
 /// A budget that is missed today. A run tells of it and does not fail; once it is kept it is to be taken out.
 struct Pending {
@@ -17,6 +20,8 @@ struct Pending {
     under: fn(&Load) -> bool,
     /// Why it is missed.
     why: &'static str,
+    /// So many times what is promised it may be, and no more: what is missed must not grow unseen.
+    times: f64,
 }
 
 /// All of them, in this one place.
@@ -25,26 +30,34 @@ const PENDING: &[Pending] = &[
         says: "resident at rest, MB, of 6 MiB",
         under: |load| load.keys <= 1_000,
         why: "each question at rest has pages of the program mapped again",
+        times: 1.4,
     },
     Pending {
         says: "peak of the first seed",
         under: |load| load.keys <= 1_000,
         why: "pages of the program itself are most of it",
+        times: 1.7,
     },
     Pending {
         says: "median from PUT to file",
         under: |load| !load.nested || load.keys < 10_000,
         why: "it takes a question more, and a link for each file of the directory",
+        times: 2.5,
     },
     Pending {
         says: "p99 from PUT to file",
         under: |_| true,
         why: "it takes a question more, and a link for each file of the directory",
+        times: 2.5,
     },
 ];
 
 /// How much more a time may be in a quick run: it is a median of few, on a machine that others use.
 const ROOM: f64 = 1.6;
+
+/// How much more a part of the rival's memory may be in a quick run: what its collector leaves at rest differs
+/// by a tenth from look to look.
+const LOOSE: f64 = 1.15;
 
 /// One thing that is promised of a load: the figure, and the most it may be.
 struct Budget {
@@ -65,9 +78,15 @@ pub fn report(results: &Results) -> usize {
     missed
 }
 
-/// Says how it is. A pending one counts as kept.
+/// Says how it is. A pending one counts as kept, up to its own bound; what cannot be compared is said to be
+/// so, and what should have been measured and was not counts as missed.
 fn is_kept(budget: &Budget, load: &Load) -> bool {
-    let (Some(is), Some(most)) = (budget.is, budget.most) else {
+    let Some(is) = budget.is else {
+        println!("MISSED  {}: not measured", budget.says);
+        return false;
+    };
+    let Some(most) = budget.most else {
+        println!("skipped {}: it is {is:.2}, and there is nothing beside it", budget.says);
         return true;
     };
     let is_meant = |it: &&Pending| budget.says.starts_with(it.says) && (it.under)(load);
@@ -76,10 +95,13 @@ fn is_kept(budget: &Budget, load: &Load) -> bool {
         (true, None) => ("kept   ", String::new()),
         (true, Some(_)) => ("kept   ", "; no longer pending: take it out".to_owned()),
         (false, None) => ("MISSED ", String::new()),
-        (false, Some(pending)) => ("pending", format!("; {}", pending.why)),
+        (false, Some(pending)) if is <= most * pending.times => {
+            ("pending", format!("; {}", pending.why))
+        }
+        (false, Some(pending)) => ("MISSED ", format!(", by more than {} times", pending.times)),
     };
     println!("{word} {}: {is:.2} of at most {most:.2}{why}", budget.says);
-    is <= most || pending.is_some()
+    is <= most * pending.map_or(1.0, |pending| pending.times)
 }
 
 fn budgets(results: &Results, load: &Load) -> Vec<Budget> {
@@ -112,7 +134,9 @@ impl Held<'_> {
 
     /// Of seedcar's tree, with its part of somebody else's.
     fn part(&self, says: impl Into<String>, what: What, part: f64, of: &str) -> Budget {
-        let most = self.median(what, of).map(|theirs| theirs * part);
+        let plain = self.median(what, RIVAL_PLAIN).filter(|_| of == RIVAL);
+        let theirs = self.median(what, of).map(|theirs| theirs.min(plain.unwrap_or(theirs)));
+        let most = theirs.map(|theirs| theirs * part);
         Budget { says: says.into(), is: self.median(what, TREE), most }
     }
 
@@ -126,6 +150,7 @@ impl Held<'_> {
     fn memory(&self) -> Vec<Budget> {
         let payload = self.load.payload() as f64 / 1e6;
         let mib = |mib: f64| mib * 1.048_576;
+        let loose = if self.results.machine.quick { LOOSE } else { 1.0 };
         vec![
             self.most(
                 "resident at rest, MB, of 6 MiB + 1.3 x payload",
@@ -140,10 +165,15 @@ impl Held<'_> {
             self.part(
                 "private memory at rest, MB, of a quarter of consul-template's",
                 What::Private,
-                0.25,
+                0.25 * loose,
                 RIVAL,
             ),
-            self.part("resident at rest, MB, of half of consul-template's", What::Rss, 0.5, RIVAL),
+            self.part(
+                "resident at rest, MB, of half of consul-template's",
+                What::Rss,
+                0.5 * loose,
+                RIVAL,
+            ),
         ]
     }
 
@@ -156,15 +186,27 @@ impl Held<'_> {
                 What::ChangeBytes,
                 body * 1.1 + 2.0,
             ),
-            self.worst("requests of 1,000 writes", What::BurstRequests, 16.0),
-            self.worst("publishes of 1,000 writes", What::BurstPublishes, 8.0),
             // Two whole waits a minute.
             self.worst("a minute's requests at rest", What::RestRequests, 2.5),
-            // As many, and what falls into a short window.
-            self.worst("a minute's requests beside busy neighbours", What::BusyRequests, 8.0),
-            // One a second, and what falls into the window's ends.
-            self.worst("a minute's requests of an empty prefix", What::EmptyRequests, 75.0),
         ];
+        if burst::is_measured(self.load) {
+            all.push(self.worst("requests of 1,000 writes", What::BurstRequests, 16.0));
+            all.push(self.worst("publishes of 1,000 writes", What::BurstPublishes, 8.0));
+        }
+        if *self.load == SMALL {
+            // As many as at rest, and what falls into a short window.
+            all.push(self.worst(
+                "a minute's requests beside busy neighbours",
+                What::BusyRequests,
+                8.0,
+            ));
+            // One a second, and what falls into the window's ends.
+            all.push(self.worst(
+                "a minute's requests of an empty prefix",
+                What::EmptyRequests,
+                75.0,
+            ));
+        }
         if self.load.nested {
             all.push(self.most("a minute's bytes at rest, kB", What::RestBytes, 6.0));
         }
@@ -195,16 +237,19 @@ impl Held<'_> {
         }
         if *self.load == SMALL {
             all.push(ratio("first seed, ms", What::Seed, 0.4, RIVAL));
+            // Twice our longest pause: it decides, not how fast the machine is.
+            let outages = self.results.whats().into_iter();
+            let outages = outages.filter(|what| matches!(what, What::Killed(_) | What::Refused(_)));
+            all.extend(outages.map(|what| self.most(what.title(), what, 10.0)));
         }
-        // Twice our longest pause: it decides, not how fast the machine is.
-        let outages = self.results.whats().into_iter();
-        let outages = outages.filter(|what| matches!(what, What::Killed(_) | What::Refused(_)));
-        all.extend(outages.map(|what| self.most(what.title(), what, 10.0)));
         all
     }
 
     /// Zero growth, but for what an allocator keeps for the next time; early in a run that is up to a body more.
     fn changes_leave_nothing(&self) -> Vec<Budget> {
+        if *self.load != MIDDLE {
+            return Vec::new();
+        }
         let kept = if self.results.machine.quick { 1.5 } else { 0.5 };
         vec![
             self.worst("private memory that changes add, MB", What::GrowthPrivate, kept),
@@ -216,6 +261,10 @@ impl Held<'_> {
     /// About a seventh above what was counted: a newer compiler may do a little more.
     fn instructions(&self) -> Vec<Budget> {
         if *self.load != MIDDLE {
+            return Vec::new();
+        }
+        if self.median(What::SeedInstructions, TREE).is_none() {
+            println!("skipped instructions: nothing counts them here");
             return Vec::new();
         }
         vec![

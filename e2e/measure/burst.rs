@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Run;
+use super::load::Load;
 use super::result::{Results, What, millis};
 use super::tool::{Place, Tool};
 use crate::fleet::gate::Gate;
@@ -16,10 +17,14 @@ const QUIET: Duration = Duration::from_millis(700);
 /// How often it is looked whether there was a publish: each tool needs longer for one.
 const LOOK: Duration = Duration::from_millis(2);
 
+/// Not with large values: a thousand of them would be the server's work alone.
+pub fn is_measured(load: &Load) -> bool {
+    load.value <= 2048
+}
+
 /// Each tool in turn, again and again.
 pub fn measure(run: &Run<'_>, results: &mut Results) {
-    // A thousand large values would be the server's work alone.
-    if run.load.value > 2048 {
+    if !is_measured(run.load) {
         return;
     }
     for _ in 0..run.effort.bursts {
@@ -30,7 +35,7 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
 }
 
 fn once(run: &Run<'_>, tool: Tool, results: &mut Results) {
-    let gate = Gate::before(run.consul.addr());
+    let gate = Gate::before(run.way(tool));
     let place = tool.place();
     let running = place.follow(gate.addr());
     place.shows(run.load, &run.load.change(run.consul));

@@ -23,7 +23,7 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
         }
         for tool in run.tools {
             let place = tool.place();
-            let running = place.follow(run.consul.addr());
+            let running = place.follow(run.way(*tool));
             changes(run, *tool, &place, &running, count, results);
         }
     }

@@ -30,7 +30,7 @@ fn beside_writes(run: &Run<'_>, prefix: &'static str, whats: [What; 4], results:
     thread::scope(|scope| {
         let _curtain = Curtain(&over);
         scope.spawn(|| write(run.consul, &over));
-        let start = |tool: &_| Behind::start(*tool, Setup { prefix, wait: WAIT }, run.consul);
+        let start = |tool: &_| Behind::start(*tool, Setup { prefix, wait: WAIT }, run);
         let all: Vec<_> = run.tools.iter().map(start).collect();
         thread::sleep(SETTLED);
         let before: Vec<_> = all.iter().map(Behind::used).collect();

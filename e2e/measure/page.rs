@@ -10,8 +10,14 @@ use super::result::{FLOOR, Results, What};
 use super::table;
 
 /// The columns; the rival in the same two forms.
-const WHO: [&str; 5] =
-    [FLOOR, "seedcar, tree", "seedcar, JSON", "consul-template, JSON", "consul-template, mirror"];
+const WHO: [&str; 6] = [
+    FLOOR,
+    "seedcar, tree",
+    "seedcar, JSON",
+    "consul-template, JSON",
+    "consul-template, mirror",
+    "consul-template, JSON, no gzip",
+];
 
 /// The forms in which both write: ours, theirs, and what they are.
 const FORMS: [(&str, &str, &str); 2] = [(WHO[1], WHO[4], "tree"), (WHO[2], WHO[3], "JSON")];

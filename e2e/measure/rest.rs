@@ -9,9 +9,11 @@ use super::process::Running;
 use super::result::{Results, What, millis};
 use super::tool::{Place, Setup, Tool, WAIT};
 use super::{Effort, Run};
-use crate::consul::Consul;
 use crate::fleet::gate::{Gate, Traffic};
 
+/// How often it is looked what a tool holds, each time after a change: one look is chance, above all at a heap
+/// that a collector tidies when it likes.
+const LOOKS: usize = 3;
 /// Changes whose bytes are counted.
 const CHANGES: usize = 5;
 /// After a change: until all have asked their next question.
@@ -41,8 +43,8 @@ pub struct Used {
 
 impl Behind {
     /// Starts it.
-    pub fn start(tool: Tool, setup: Setup, consul: &Consul) -> Self {
-        let gate = Gate::before(consul.addr());
+    pub fn start(tool: Tool, setup: Setup, run: &Run<'_>) -> Self {
+        let gate = Gate::before(run.way(tool));
         let place = tool.place_for(setup);
         let running = place.follow(gate.addr());
         Self { tool, place, gate, running }
@@ -80,8 +82,7 @@ impl Used {
 /// All tools.
 pub fn measure(run: &Run<'_>, results: &mut Results) {
     let setup = Setup { prefix: PREFIX, wait: run.effort.wait };
-    let all: Vec<_> =
-        run.tools.iter().map(|tool| Behind::start(*tool, setup, run.consul)).collect();
+    let all: Vec<_> = run.tools.iter().map(|tool| Behind::start(*tool, setup, run)).collect();
     change(run, &all);
     let before: Vec<_> = all.iter().map(Behind::used).collect();
     (0..CHANGES).for_each(|_| change(run, &all));
@@ -97,7 +98,15 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
             record(run.load, name, run.effort.wait, rest.join().expect("it rests"), results);
         }
     });
-    all.iter().for_each(|behind| held(run.load, behind, results));
+    for look in 0..LOOKS {
+        if look > 0 {
+            change(run, &all);
+            thread::sleep(AT_REST);
+            let wait = Duration::from_secs(run.effort.wait) * 17 / 16;
+            all.iter().for_each(|behind| asks(behind, 1, wait));
+        }
+        all.iter().for_each(|behind| held(run.load, behind, results));
+    }
 }
 
 /// What it holds after that rest.

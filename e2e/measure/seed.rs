@@ -12,10 +12,10 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
     for turn in 0..=run.effort.seeds {
         for (tool, place) in &places {
             place.wipe();
-            let ended = ended(&place.once(run.consul.addr()));
+            let ended = ended(&place.once(run.way(**tool)));
             place.wipe();
             let begun = Instant::now();
-            let running = place.follow(run.consul.addr());
+            let running = place.follow(run.way(**tool));
             let ready = place.is_ready(run.load).duration_since(begun);
             drop(running);
             if turn > 0 {

@@ -6,11 +6,12 @@ use super::load::Load;
 use super::result::{FLOOR, Results, Series, What};
 
 /// The columns, from the floor to the rival.
-pub const WHO: [&str; 6] = [
+pub const WHO: [&str; 7] = [
     FLOOR,
     "seedcar, tree",
     "seedcar, JSON",
     "consul-template, JSON",
+    "consul-template, JSON, no gzip",
     "consul-template, mirror",
     "consul-template, default retry",
 ];

@@ -31,6 +31,8 @@ pub enum Tool {
     SeedcarJson,
     /// consul-template with one JSON file.
     TemplateJson,
+    /// The same, with answers that Consul does not compress: ours never are.
+    TemplatePlain,
     /// consul-template with a file for each key, by `writeToFile`.
     TemplateMirror,
     /// consul-template with one JSON file, giving up after as many errors as it does unless told otherwise.
@@ -61,11 +63,12 @@ pub const WAIT: u64 = 30;
 // === impl Tool ===
 
 impl Tool {
-    /// All that can be run here.
-    pub fn all() -> Vec<Self> {
+    /// All that can be run here; in a quick run without what only tells a server's work from a tool's.
+    pub fn all(quick: bool) -> Vec<Self> {
         let mut all = vec![Self::SeedcarTree, Self::SeedcarJson];
         if template().is_some() {
             all.extend([Self::TemplateJson, Self::TemplateMirror]);
+            all.extend((!quick).then_some(Self::TemplatePlain));
         } else {
             eprintln!("consul-template is not measured: there is no Go to build it with");
         }
@@ -78,6 +81,7 @@ impl Tool {
             Self::SeedcarTree => "seedcar, tree",
             Self::SeedcarJson => "seedcar, JSON",
             Self::TemplateJson => "consul-template, JSON",
+            Self::TemplatePlain => "consul-template, JSON, no gzip",
             Self::TemplateMirror => "consul-template, mirror",
             Self::TemplateDefault => "consul-template, default retry",
         }
@@ -192,7 +196,9 @@ impl Place {
         match self.tool {
             Tool::SeedcarTree => dir.join("live").join(path),
             Tool::SeedcarJson => dir.join("live/all.json"),
-            Tool::TemplateJson | Tool::TemplateDefault => dir.join("all.json"),
+            Tool::TemplateJson | Tool::TemplatePlain | Tool::TemplateDefault => {
+                dir.join("all.json")
+            }
             Tool::TemplateMirror => dir.join(path),
         }
     }

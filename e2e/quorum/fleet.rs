@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::fleet::gate::Asked;
+use crate::consul::http::request;
+use crate::consul::{Consul, Kind};
+use crate::fleet::gate::{Asked, Gate};
 use crate::fleet::play::{Plan, What, play};
 use crate::fleet::report::bodies;
 use crate::fleet::sidecars::Tool;
@@ -47,4 +49,18 @@ fn the_followers_carry_the_bytes() {
         tally.check(count <= wanted * 6 / 5, || format!("{what}: {count} bodies, not {wanted}"));
     }
     tally.finish();
+}
+
+/// What `e2e/bench` compares with, so that both tools get the same answers.
+#[test]
+fn behind_a_gate_without_compression_no_answer_is_compressed() {
+    let consul = Consul::start(Kind::Real);
+    consul.put("app/large", vec![b'v'; 100_000]);
+    let encoding = |addr| {
+        let headers = [("Accept-Encoding", "gzip")];
+        let answer = request(addr, "GET", "/v1/kv/app/?recurse", &headers, b"").unwrap();
+        answer.header("content-encoding").map(str::to_owned)
+    };
+    assert_eq!(encoding(Gate::before(consul.addr()).addr()).as_deref(), Some("gzip"));
+    assert_eq!(encoding(Gate::without_compression(consul.addr()).addr()), None);
 }

@@ -19,8 +19,10 @@
 //! All groups together are then the prefix at R. Two things could make an index lie, and are looked at:
 //! a tombstone that is reaped, which what was confirmed a few minutes ago is too young for (the caller sees to
 //! that); and a restored snapshot, after which a group may say less than the newest key that is held of it. A
-//! restore in the moment between two questions that undoes nothing but deletions is left to the
-//! heartbeat, which reads everything.
+//! restore while the watch is not blocked (between two questions, or in a pause) that undoes nothing but
+//! deletions is left to the heartbeat, which reads everything.
+//!
+//! A key that is named as the prefix itself is in no group: such a prefix is read whole.
 
 use std::ops::Range;
 use std::sync::Arc;
