@@ -8,7 +8,7 @@ use std::thread::scope;
 use seedcar::model::layout::Layout;
 
 use super::after::Killed;
-use super::points::{Reach, changes, chosen};
+use super::points::{Reach, changes, chosen, shortest};
 use super::scene::Scene;
 use super::strace::{Call, Inject, Point, Tracer, is_gone, thread, waits};
 use crate::ledger::Tally;
@@ -79,6 +79,10 @@ fn kill_everywhere(scene: &Scene, tally: &mut Tally) {
 
 /// What the publisher calls during one publish.
 pub fn record(scene: &Scene) -> Vec<Call> {
+    shortest(|| record_once(scene))
+}
+
+fn record_once(scene: &Scene) -> Vec<Call> {
     let (sidecar, tid) = prepared(scene);
     let tracer = Tracer::attach(tid, None);
     scene.change();
