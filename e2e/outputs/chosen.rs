@@ -78,7 +78,8 @@ fn keys_are_chosen_renamed_and_decoded_and_files_have_their_modes() {
     let key = pod.live().join("etc/tls/key");
     std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o444)).expect("chmod");
     eventually("it is put right", SOON, || modes().then_some(()));
-    assert!(!sidecar.events("repaired").is_empty());
+    // It is said once it is done.
+    eventually("it is said", SOON, || (!sidecar.events("repaired").is_empty()).then_some(()));
     drop(sidecar);
 
     // And what is adopted is what was published: nothing is made again.
