@@ -65,6 +65,10 @@ pub fn bench(quick: bool, only: Option<&str>) -> ExitCode {
         eprintln!("consul-template is not measured: there is no Go to build it with");
     }
     tools.retain(|tool| only.is_none_or(|only| only.split(',').any(|name| name == tool.name())));
+    if tools.is_empty() {
+        eprintln!("none has this name");
+        return ExitCode::FAILURE;
+    }
     let play = |tool: &Tool| {
         let sidecars = match tool {
             Tool::ConsulTemplate => plan.sidecars.min(OTHERS),
@@ -73,10 +77,6 @@ pub fn bench(quick: bool, only: Option<&str>) -> ExitCode {
         play::play(*tool, Plan { sidecars, ..plan }, &ALL)
     };
     let stories: Vec<_> = tools.iter().map(play).collect();
-    if tools.is_empty() {
-        eprintln!("none has this name");
-        return ExitCode::FAILURE;
-    }
     let into = PathBuf::from(if quick { "target/bench/quick" } else { "target/bench" });
     report::write(&stories, &into).expect("write the results");
     println!("{}", report::markdown(&stories));

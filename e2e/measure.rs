@@ -141,21 +141,28 @@ pub fn run() -> ExitCode {
         return crate::fleet::bench(has("--quick"), only.map(String::as_str));
     }
     let effort = if has("--quick") { QUICK } else { FULL };
-    let results = measure_all(effort, only.map(String::as_str));
-    println!("{}", table::markdown(&results));
-    if results.loads().is_empty() {
+    let loads = loads(effort, only.map(String::as_str));
+    if loads.is_empty() {
         eprintln!("no load has this in its name");
         return ExitCode::FAILURE;
     }
+    let results = measure_all(effort, &loads);
+    println!("{}", table::markdown(&results));
     let missed = budget::report(&results);
     let into = effort.place().display();
     println!("\n{missed} budgets missed; the table, the samples and the picture are in {into}");
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Those whose names contain `only`.
+fn loads(effort: Effort, only: Option<&str>) -> Vec<&'static Load> {
+    let loads = if effort.quick && only.is_none() { load::QUICK } else { load::FULL };
+    loads.iter().filter(|load| only.is_none_or(|only| load.to_string().contains(only))).collect()
+}
+
 /// Writes after each load, so that a long run that is broken off has left something. What the same programs
 /// have left of other loads stays.
-fn measure_all(effort: Effort, only: Option<&str>) -> Results {
+fn measure_all(effort: Effort, loads: &[&Load]) -> Results {
     // Pages of a program that was just built count as written, as long as they are not on the disk.
     rustix::fs::sync();
     let tools = Tool::all(effort.quick);
@@ -163,10 +170,7 @@ fn measure_all(effort: Effort, only: Option<&str>) -> Results {
         eprintln!("there is one core only: the server and the tools share it");
     }
     process::stay_aside();
-    let loads = if effort.quick && only.is_none() { load::QUICK } else { load::FULL };
-    let is_meant = |load: &&Load| only.is_none_or(|only| load.to_string().contains(only));
-    let loads: Vec<&Load> = loads.iter().filter(is_meant).collect();
-    let mut results = Results::continued(effort.place(), Machine::here(effort.quick), &loads);
+    let mut results = Results::continued(effort.place(), Machine::here(effort.quick), loads);
     for load in loads {
         eprintln!("=== {load}");
         measure(load, &tools, effort, &mut results);

@@ -451,8 +451,8 @@ impl Publisher {
     }
 
     /// What a new generation is compared with; one that repairs takes nothing from before.
-    fn previous(&self, is_new: bool) -> Option<&Generation> {
-        self.current.as_ref().map(|current| &current.generation).filter(|_| is_new)
+    fn previous(&self, making: Making<'_>) -> Option<&Generation> {
+        making.inbox().and(self.current.as_ref()).map(|current| &current.generation)
     }
 
     /// Builds a generation and makes it current.
@@ -473,8 +473,7 @@ impl Publisher {
         let name = generation_name();
         let tree = plan.tree_digest();
         let manifest = self.manifest(&name, tree, contents);
-        let is_new = making.inbox().is_some();
-        let known = self.previous(is_new).and_then(|previous| previous.plan.as_ref());
+        let known = self.previous(making).and_then(|previous| previous.plan.as_ref());
         let difference = Difference::between(known, &plan);
         self.make_room(&plan, &difference)?;
         // It is used up, whatever comes of this: what is left of it is removed with the old generations.
@@ -482,7 +481,7 @@ impl Publisher {
         if let Some(spare) = &spare {
             self.retired.push_front(Retired::unknown(Moment::default(), spare.name.clone()));
         }
-        let previous = self.previous(is_new);
+        let previous = self.previous(making);
         let old = Old { difference: &difference, previous, spare: spare.as_ref() };
         let built = generation::build(&self.volume, &name, &plan, &manifest, &old)?;
         if let Some(inbox) = asked {

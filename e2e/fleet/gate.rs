@@ -1,5 +1,6 @@
 //! What stands before each server: it carries questions and answers, and counts them by what was asked.
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream as Probe};
 use std::ops::{Add, Sub};
 use std::sync::Arc;
@@ -214,13 +215,9 @@ async fn carry(
                 last.store(what as usize, Ordering::Relaxed);
                 counter.requests[what as usize].fetch_add(1, Ordering::Relaxed);
             }
-            let chunk = &chunk[..size];
-            let sent = if plain {
-                asked.write_all(&uncompressed(chunk)).await
-            } else {
-                asked.write_all(chunk).await
-            };
-            if sent.is_err() {
+            let chunk = Cow::Borrowed(&chunk[..size]);
+            let chunk = if plain { uncompressed(&chunk).into() } else { chunk };
+            if asked.write_all(&chunk).await.is_err() {
                 return;
             }
         }

@@ -98,13 +98,14 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
             record(run.load, name, run.effort.wait, rest.join().expect("it rests"), results);
         }
     });
-    for look in 0..LOOKS {
-        if look > 0 {
-            change(run, &all);
-            thread::sleep(AT_REST);
-            let wait = Duration::from_secs(run.effort.wait) * 17 / 16;
-            all.iter().for_each(|behind| asks(behind, 1, wait));
-        }
+    all.iter().for_each(|behind| held(run.load, behind, results));
+    for _ in 1..LOOKS {
+        change(run, &all);
+        thread::scope(|scope| {
+            for behind in &all {
+                scope.spawn(|| settle(behind, run.effort));
+            }
+        });
         all.iter().for_each(|behind| held(run.load, behind, results));
     }
 }
@@ -129,12 +130,21 @@ fn change(run: &Run<'_>, all: &[Behind]) {
 
 /// From one question to a later one, whole waits: between them are as many answers as there are questions.
 fn rest(behind: &Behind, effort: Effort) -> [f64; 4] {
-    thread::sleep(AT_REST);
-    let wait = Duration::from_secs(effort.wait) * 17 / 16;
-    asks(behind, 1, wait * 2);
+    settle(behind, effort);
     let begun = behind.used();
-    asks(behind, effort.waits, wait * (effort.waits as u32 + 1));
+    asks(behind, effort.waits, longest(effort) * (effort.waits as u32 + 1));
     behind.used().a_minute_since(&begun)
+}
+
+/// Until the last change is over, and the next question asked.
+fn settle(behind: &Behind, effort: Effort) {
+    thread::sleep(AT_REST);
+    asks(behind, 1, longest(effort) * 2);
+}
+
+/// Consul adds up to a sixteenth to the wait that it is asked for.
+fn longest(effort: Effort) -> Duration {
+    Duration::from_secs(effort.wait) * 17 / 16
 }
 
 /// Waits for so many questions; not for ever, because a tool may have none.

@@ -103,14 +103,14 @@ impl Publisher {
     /// Removes what is in the way of a new generation where there is no room for it: first what nobody reads,
     /// then the old generations, whose readers open again.
     pub(super) fn make_room(&mut self, plan: &Plan, difference: &Difference) -> volume::Result<()> {
-        let spare =
-            self.spare.take_if(|_| generation::check_room(&self.volume, plan, difference).is_err());
-        if let Some(spare) = spare {
-            volume::remove_tree(self.volume.home(), &spare.name)?;
+        if generation::check_room(&self.volume, plan, difference).is_ok() {
+            return Ok(());
         }
-        let fits = generation::check_room(&self.volume, plan, difference);
-        if fits.is_ok() || self.retired.is_empty() {
-            return fits;
+        if let Some(spare) = self.spare.take() {
+            volume::remove_tree(self.volume.home(), &spare.name)?;
+            if generation::check_room(&self.volume, plan, difference).is_ok() {
+                return Ok(());
+            }
         }
         for old in self.retired.drain(..) {
             volume::remove_tree(self.volume.home(), &old.name)?;
