@@ -7,6 +7,7 @@ mod full;
 mod growth;
 pub mod memory;
 pub mod publishing;
+mod rest;
 
 use crate::ledger::Proof;
 
@@ -23,6 +24,12 @@ pub const PROOFS: &[Proof] = &[
         test: "bounded::growth",
         shows: "descriptors and memory are the same after thousands of publishes and of reconnects",
         mutants: &["descriptor-leaked"],
+    },
+    Proof {
+        promise: "P10",
+        test: "bounded::rest",
+        shows: "pages of the program that a question at rest had mapped are given back",
+        mutants: &["question-leaves-its-pages"],
     },
     Proof {
         promise: "P10",

@@ -72,6 +72,12 @@ pub const PROOFS: &[Proof] = &[
     },
     Proof {
         promise: "P2",
+        test: "publisher::tests::names_that_were_right_are_made_anew_once_somebody_changed_them",
+        shows: "visible names that are not read again at each publish are set right once one is another link, or none",
+        mutants: &["names-seen-by-name-alone"],
+    },
+    Proof {
+        promise: "P2",
         test: "publisher::tests::unchanged_files_keep_their_inode_and_changed_ones_do_not",
         shows: "a generation is new files and links, never an older file for a newer value",
         mutants: &["generation-links-changed-files"],

@@ -82,7 +82,7 @@ const QUICK: Effort = Effort {
     changes: 20,
     blocks: 2,
     bursts: 2,
-    wait: 4,
+    wait: 8,
     waits: 1,
     beside: 8,
     outages: &[5],

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod frozen;
 pub mod generation;
 pub mod manifest;
+pub mod names;
 pub mod pending;
 pub mod persist;
 pub mod plain;
@@ -31,9 +32,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::board::{Board, Failure};
+use crate::board::{self, Board, Failure};
 use crate::config::Validate;
 use crate::metrics::{Id, Metrics};
+use crate::model::confirmation::Mechanism;
 use crate::model::key::Prefix;
 use crate::model::layout::Layout;
 use crate::model::moment::Moment;
@@ -116,6 +118,8 @@ pub struct Publisher {
     pending: Pending,
     /// A key's name could not be made: a call failed, or somebody else's directory is in the way.
     blocked: Option<Failure>,
+    /// Visible names that need not be read again.
+    seen: Option<names::Seen>,
     /// When the names were last tried.
     named: Moment,
     /// When to look again whether changes may be published, while they may not.
@@ -132,6 +136,8 @@ pub struct Publisher {
     again_at: Option<Moment>,
     /// When what the last work took is given back, unless there is more of it until then.
     rests_at: Option<Moment>,
+    /// When that was done last.
+    rested: Moment,
 }
 
 /// Why a generation is made.
@@ -229,6 +235,7 @@ impl Publisher {
             littered: false,
             pending,
             blocked: None,
+            seen: None,
             named: Moment::default(),
             look_again: None,
             learn_again: Moment::default(),
@@ -237,6 +244,7 @@ impl Publisher {
             gave_way: false,
             again_at: None,
             rests_at: Some(sys::now() + REST),
+            rested: Moment::default(),
         };
         if let Some(name) = current {
             publisher.adopt(name);
@@ -311,12 +319,22 @@ impl Publisher {
         until.since(now)
     }
 
-    /// Once the last change is over, the old generation gone with it, nothing of what that took is needed.
+    /// Once the last change is over, the old generation gone with it, nothing of what that took is needed. Nor is
+    /// what a question at rest took; nobody wakes for that alone.
     fn rest(&mut self, now: Moment) {
         let is_over = |at: &mut Moment| now >= *at && self.retired.is_empty();
-        if self.rests_at.take_if(is_over).is_some() {
+        let is_over = self.rests_at.take_if(is_over).is_some();
+        if is_over || self.rests_at.is_none() && self.was_asked(now) {
+            self.rested = now;
             sys::give_back();
         }
+    }
+
+    /// Whether Consul has answered the watch since the last rest, and not just now.
+    fn was_asked(&self, now: Moment) -> bool {
+        let is_new = |answered: Moment| answered > self.rested && now >= answered + REST;
+        let answered = |s: &board::Source| s.health(Mechanism::Watch).last_ok.is_some_and(is_new);
+        self.board.read(|s| s.sources.iter().any(answered))
     }
 
     fn take(&mut self, offers: Vec<(usize, Offer)>) {
@@ -518,7 +536,8 @@ impl Publisher {
     /// Makes the visible names. A failure is shown, and tried again a moment later; the generation
     /// stands without the name, through `..data/`.
     fn link_names(&mut self, names: &[&str]) {
-        self.named(generation::link_names(&self.volume, names).err());
+        let linked = names::link(&self.volume, names, &mut self.seen);
+        self.named(linked.err());
     }
 
     /// Notes how the names fare.

@@ -1,7 +1,7 @@
 //! The smallest HTTP client that shows everything: targets go out byte for byte as they are given,
 //! headers come back in any case, and a body that was cut is an error.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read as _, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -49,7 +49,8 @@ pub fn request_within(
     message.extend_from_slice(body);
     // A server that has read enough answers and closes while we are still sending.
     let sent = (&stream).write_all(&message);
-    let mut reader = BufReader::new(stream);
+    // Large: what is measured with this is the server.
+    let mut reader = BufReader::with_capacity(64 * 1024, stream);
     read_answer(&mut reader, method).map_err(|error| sent.err().unwrap_or(error))
 }
 
@@ -79,9 +80,7 @@ fn read_body(reader: &mut impl BufRead, answer: &Answer) -> io::Result<Vec<u8>> 
             let line = read_line(reader)?;
             let size = usize::from_str_radix(line.trim(), 16);
             let size = size.map_err(|_| invalid(format!("no chunk size in {line:?}")))?;
-            let start = body.len();
-            body.resize(start + size, 0);
-            reader.read_exact(&mut body[start..])?;
+            read_exactly(reader, size, &mut body)?;
             read_line(reader)?;
             if size == 0 {
                 return Ok(body);
@@ -89,13 +88,16 @@ fn read_body(reader: &mut impl BufRead, answer: &Answer) -> io::Result<Vec<u8>> 
         }
     }
     match answer.header("content-length").and_then(|length| length.parse().ok()) {
-        Some(length) => {
-            body.resize(length, 0);
-            reader.read_exact(&mut body)?;
-        }
+        Some(length) => read_exactly(reader, length, &mut body)?,
         None => drop(reader.read_to_end(&mut body)?),
     }
     Ok(body)
+}
+
+/// Appends so many bytes.
+fn read_exactly(reader: &mut impl BufRead, size: usize, body: &mut Vec<u8>) -> io::Result<()> {
+    let got = reader.take(size as u64).read_to_end(body)?;
+    if got < size { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }
 
 fn read_line(reader: &mut impl BufRead) -> io::Result<String> {

@@ -5,18 +5,25 @@ use std::time::Duration;
 
 use super::Run;
 use super::floor;
+use super::load::Load;
 use super::process::Running;
 use super::result::{FLOOR, Results, What, millis};
 use super::tool::{Place, Tool};
 
+/// Changes of a rival that takes long for each: enough for a median, of a tail nothing is said then.
+const FEW: usize = 200;
 /// Changes that do not count, after each start.
 const WARM: usize = 5;
 /// Between two changes: longer than a tool waits to see whether more follow.
 pub const APART: Duration = Duration::from_millis(150);
+/// The same where a change takes long: seedcar rests four times as long as it has published.
+const FAR_APART: Duration = Duration::from_millis(500);
 
 /// The floor and each tool in turn, in blocks: what else the machine does hits all of them.
 pub fn measure(run: &Run<'_>, results: &mut Results) {
-    let count = run.effort.changes / run.effort.blocks;
+    let changes = run.effort.changes;
+    let count = changes / run.effort.blocks;
+    let few = if is_large(run.load) { changes.min(FEW) } else { changes } / run.effort.blocks;
     for _ in 0..run.effort.blocks {
         for wake in floor::wakes(run.consul, run.load, WARM, count) {
             results.add(What::Change, run.load, FLOOR, wake);
@@ -24,12 +31,17 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
         for tool in run.tools {
             let place = tool.place();
             let running = place.follow(run.way(*tool));
-            changes(run, *tool, &place, &running, count, results);
+            let count = if tool.is_seedcar() { count } else { few };
+            changes_of(run, *tool, &place, &running, count, results);
         }
     }
 }
 
-fn changes(
+fn is_large(load: &Load) -> bool {
+    load.keys >= 10_000
+}
+
+fn changes_of(
     run: &Run<'_>,
     tool: Tool,
     place: &Place,
@@ -40,7 +52,7 @@ fn changes(
     let change = || {
         let change = run.load.change(run.consul);
         let took = place.shows(run.load, &change).duration_since(change.begun);
-        thread::sleep(APART);
+        thread::sleep(if is_large(run.load) { FAR_APART } else { APART });
         millis(took)
     };
     (0..WARM).for_each(|_| {

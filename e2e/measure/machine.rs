@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
@@ -39,9 +39,6 @@ impl Machine {
             fact("Linux", read("/proc/sys/kernel/osrelease").trim().to_owned()),
             fact("CPU", format!("{}, {} cores", model(), cores().len())),
         ];
-        if let Some(image) = image() {
-            facts.insert(2, fact("seedcar in the image", size(&image)));
-        }
         if let Some(template) = tool::template() {
             facts.insert(2, fact("consul-template", program(&template, "-version")));
         }
@@ -91,12 +88,6 @@ fn said(path: &OsStr, ask: &str) -> String {
         word.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit())
     });
     version.unwrap_or("unknown").trim_start_matches('v').to_owned()
-}
-
-/// The static program that the image holds, if it was built here.
-fn image() -> Option<PathBuf> {
-    let builds = fs::read_dir("target/oci").ok()?;
-    builds.flatten().map(|build| build.path().join("bin/seedcar")).find(|path| path.is_file())
 }
 
 fn model() -> String {

@@ -11,15 +11,16 @@ use super::tool::{Place, Setup, Tool, WAIT};
 use super::{Effort, Run};
 use crate::fleet::gate::{Gate, Traffic};
 
-/// How often it is looked what a tool holds, each time after a change: one look is chance, above all at a heap
-/// that a collector tidies when it likes.
+/// How often it is looked what a tool holds: one look is chance, above all at a heap that a collector tidies when
+/// it likes.
 const LOOKS: usize = 3;
 /// Changes whose bytes are counted.
 const CHANGES: usize = 5;
 /// After a change: until all have asked their next question.
 const SETTLED: Duration = Duration::from_millis(700);
-/// After the last change: until what it replaced is gone.
-const AT_REST: Duration = Duration::from_secs(6);
+/// After a change: until what it replaced is gone. After a question: until what it took is given back. Shorter than
+/// any question is held.
+const AT_REST: Duration = Duration::from_millis(6_500);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A tool behind a gate of its own, which counts what it asks and is sent.
@@ -98,14 +99,12 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
             record(run.load, name, run.effort.wait, rest.join().expect("it rests"), results);
         }
     });
-    all.iter().for_each(|behind| held(run.load, behind, results));
-    for _ in 1..LOOKS {
-        change(run, &all);
-        thread::scope(|scope| {
-            for behind in &all {
-                scope.spawn(|| settle(behind, run.effort));
-            }
-        });
+    // The first look is after a question, the others are after changes.
+    for look in 0..LOOKS {
+        if look > 0 {
+            change(run, &all);
+        }
+        thread::sleep(AT_REST);
         all.iter().for_each(|behind| held(run.load, behind, results));
     }
 }
@@ -130,16 +129,12 @@ fn change(run: &Run<'_>, all: &[Behind]) {
 
 /// From one question to a later one, whole waits: between them are as many answers as there are questions.
 fn rest(behind: &Behind, effort: Effort) -> [f64; 4] {
-    settle(behind, effort);
+    thread::sleep(AT_REST);
+    // The last change is over; from the next question on nothing happens.
+    asks(behind, 1, longest(effort) * 2);
     let begun = behind.used();
     asks(behind, effort.waits, longest(effort) * (effort.waits as u32 + 1));
     behind.used().a_minute_since(&begun)
-}
-
-/// Until the last change is over, and the next question asked.
-fn settle(behind: &Behind, effort: Effort) {
-    thread::sleep(AT_REST);
-    asks(behind, 1, longest(effort) * 2);
 }
 
 /// Consul adds up to a sixteenth to the wait that it is asked for.

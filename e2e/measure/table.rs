@@ -53,7 +53,8 @@ fn said(series: &Series) -> String {
     let [low, middle, high] = [0.1, 0.5, 0.9].map(|part| number(series.quantile(part)));
     let spread = if low == high { String::new() } else { format!(" ({low}-{high})") };
     let tail = if series.has_a_tail() {
-        format!(", p99 {}", number(series.quantile(0.99)))
+        let [p99, max] = [0.99, 1.0].map(|part| number(series.quantile(part)));
+        format!(", p99 {p99}, max {max}")
     } else {
         String::new()
     };

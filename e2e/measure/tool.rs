@@ -109,9 +109,9 @@ impl Tool {
     }
 }
 
-/// The seedcar that is measured.
+/// The seedcar that is measured. Not the one that is built beside this program: that one is for tests.
 pub fn seedcar() -> OsString {
-    std::env::var_os("SEEDCAR_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_seedcar").into())
+    std::env::var_os("SEEDCAR_BIN").expect("e2e/bench says which seedcar is measured")
 }
 
 /// The consul-template that is measured, if there is one.

@@ -18,6 +18,7 @@ use seedcar::model::plan::difference::Difference;
 use seedcar::model::snapshot::{Entry, Snapshot};
 use seedcar::publisher::generation::{self, Generation, Old};
 use seedcar::publisher::manifest::Manifest;
+use seedcar::publisher::names;
 use seedcar::publisher::plain;
 use seedcar::publisher::volume::{self, Volume};
 
@@ -88,7 +89,7 @@ fn publish(volume: &Volume, number: u64, previous: Option<&Generation>) -> Gener
     }
     generation::swap(volume, &name).expect("a swap");
     if volume.layout == Layout::Links {
-        generation::link_names(volume, &plan.top_names()).expect("names");
+        names::link(volume, &plan.top_names(), &mut None).expect("names");
     }
     Generation { name, fd: built.fd, plan: Some(plan) }
 }

@@ -5,7 +5,6 @@
 //! next start. The order of steps is that of Kubernetes' own writer for ConfigMap volumes, with the
 //! windows closed in which that one can wedge: a left-over temporary link is removed first.
 
-use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{self, AtFlags, FileType, Mode};
@@ -13,11 +12,10 @@ use rustix::fs::{self, AtFlags, FileType, Mode};
 use super::manifest::Manifest;
 use super::plain;
 use super::spare::{self, Spare, Taking};
-use super::takeover;
 use super::tree::Tree;
 use super::volume::{
     self, DATA, DATA_TMP, Error, LINK_TMP, MANIFEST, Result, Step, Volume, is_generation, remove,
-    remove_tree, unlink, write_new,
+    remove_tree, write_new,
 };
 use crate::model::layout::Layout;
 use crate::model::plan::Plan;
@@ -81,43 +79,6 @@ pub fn swap(volume: &Volume, name: &str) -> Result<()> {
     volume::replace(volume.home(), DATA_TMP, DATA).step("rename to ..data")
 }
 
-/// Makes the visible names agree with the generation: new ones after the swap, so that no name ever
-/// dangles, then the old ones away. Only links into `..data/` are ours to remove; after the plain layout,
-/// in which nothing else was there, all is.
-pub fn link_names(volume: &Volume, names: &[&str]) -> Result<()> {
-    let was_plain = volume.has_own(plain::MARK);
-    let found = volume::entries(volume.live.as_fd())?;
-    let there: HashSet<&str> = found.iter().map(|(name, _)| &**name).collect();
-    let mut first_error = Ok(());
-    for name in names {
-        let to = format!("{DATA}/{name}");
-        let is_made = !there.contains(name) && fs::symlinkat(&*to, &volume.live, *name).is_ok();
-        if !is_made {
-            // One name that is blocked by a stranger's directory does not stop the others.
-            first_error = first_error.and(volume.set_link(name, &to, was_plain));
-        }
-    }
-    for (name, kind) in &found {
-        if names.binary_search(&name.as_str()).is_ok() {
-            continue;
-        }
-        if was_plain && !name.starts_with("..") {
-            first_error = first_error.and(remove(volume.live.as_fd(), &**name));
-        } else if *kind == FileType::Symlink {
-            first_error = first_error.and(unlink_ours(volume, name));
-        }
-    }
-    if was_plain && first_error.is_ok() { takeover::leave_plain(volume) } else { first_error }
-}
-
-/// Removes a name that leads into `..data/`.
-fn unlink_ours(volume: &Volume, name: &str) -> Result<()> {
-    match volume::read_link(&volume.live, name)? {
-        Some(to) if to.strip_prefix("..data/") == Some(name) => unlink(&volume.live, name),
-        _ => Ok(()),
-    }
-}
-
 /// The mode of a generation that is whole. While it is made it has another.
 pub(super) const WHOLE: u32 = 0o755;
 
@@ -138,15 +99,6 @@ pub fn earlier(volume: &Volume) -> Result<Vec<String>> {
     }
     found.sort();
     Ok(found.into_iter().map(|(.., name)| name).collect())
-}
-
-/// The names that must be visible for a generation: those at its top.
-pub fn top_names(generation: &Generation) -> Result<Vec<String>> {
-    let entries = volume::entries(generation.fd.as_fd())?;
-    let mut names: Vec<_> = entries.into_iter().map(|(name, _)| name).collect();
-    names.retain(|name| name != MANIFEST);
-    names.sort();
-    Ok(names)
 }
 
 /// Removes what a killed process or a failed publish left: temporary links, and every generation

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::volume::{self, Error};
-use super::{Publisher, generation, plain};
+use super::{Publisher, generation, names, plain};
 use crate::model::layout::Layout;
 
 impl Publisher {
@@ -45,9 +45,9 @@ impl Publisher {
     pub(super) fn show_current(&mut self) -> u64 {
         let Some(current) = &self.current else { return 0 };
         let shown = match self.volume.layout {
-            Layout::Links => generation::top_names(&current.generation).and_then(|names| {
+            Layout::Links => names::top(&current.generation).and_then(|names| {
                 let names: Vec<_> = names.iter().map(String::as_str).collect();
-                generation::link_names(&self.volume, &names).map(|()| 0)
+                names::link(&self.volume, &names, &mut None).map(|()| 0)
             }),
             Layout::Plain => plain::reconcile(&self.volume, current.generation.fd.as_fd()),
         };

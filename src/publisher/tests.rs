@@ -232,6 +232,41 @@ fn a_name_that_is_blocked_does_not_stop_the_others() {
 }
 
 #[test]
+fn names_that_were_right_are_made_anew_once_somebody_changed_them() {
+    let rig = Rig::new();
+    let mut publisher = rig.open();
+    let mut now = sys::now();
+    let mut publish = |publisher: &mut Publisher, value: &str| {
+        now = now + Duration::from_secs(10);
+        let content = content(1, &[("a", value), ("b", "x"), ("d/c", "y")]);
+        publisher.take(vec![(0, Offer::accept(content))]);
+        publisher.publish(&Inbox::new(1), now);
+    };
+    let retarget = |name: &str, to: &str| {
+        std::os::unix::fs::symlink(to, rig.live().join("other")).unwrap();
+        fs::rename(rig.live().join("other"), rig.live().join(name)).unwrap();
+    };
+    let damages: [&dyn Fn(); 4] = [
+        &|| fs::remove_file(rig.live().join("b")).unwrap(),
+        &|| retarget("b", "..data/a"),
+        &|| retarget("d", "elsewhere"),
+        &|| retarget("stale", "..data/stale"),
+    ];
+    for (n, damage) in damages.iter().enumerate() {
+        publish(&mut publisher, &format!("{n}, made"));
+        publish(&mut publisher, &format!("{n}, looked at"));
+        assert!(publisher.seen.is_some(), "nobody has to read them again");
+        damage();
+        publish(&mut publisher, &format!("{n}, once more"));
+        let mut names = rig.names();
+        names.retain(|name| !name.starts_with("..") && name != "other");
+        assert_eq!(names, ["a", "b", "d"], "{n}");
+        assert_eq!(rig.read("b").as_deref(), Some("x"), "{n}");
+        assert_eq!(rig.read("d/c").as_deref(), Some("y"), "{n}");
+    }
+}
+
+#[test]
 fn a_directory_in_place_of_the_data_link_is_replaced() {
     let rig = Rig::new();
     rig.publish(5, &[("a", "1")]);
