@@ -33,6 +33,12 @@ const PENDING: &[Pending] = &[
         times: 2.5,
     },
     Pending {
+        says: "CPU of a change",
+        under: |load| !load.nested,
+        why: "a link for each file of the directory, and later its removal",
+        times: 1.5,
+    },
+    Pending {
         says: "p99 from PUT to file",
         under: |_| true,
         why: "it takes a question more, and a link for each file of the directory",

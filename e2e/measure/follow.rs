@@ -10,13 +10,14 @@ use super::process::Running;
 use super::result::{FLOOR, Results, What, millis};
 use super::tool::{Place, Tool};
 
-/// Changes of a rival that takes long for each: enough for a median, of a tail nothing is said then.
+/// Changes of a large prefix, of all but the one way whose tail is held against a budget: enough for a median, of a
+/// tail nothing is said then.
 const FEW: usize = 200;
 /// Changes that do not count, after each start.
 const WARM: usize = 5;
 /// Between two changes: longer than a tool waits to see whether more follow.
 pub const APART: Duration = Duration::from_millis(150);
-/// The same where a change takes long: seedcar rests four times as long as it has published.
+/// The same where a publish takes long: seedcar rests four times as long as it has published.
 const FAR_APART: Duration = Duration::from_millis(500);
 
 /// The floor and each tool in turn, in blocks: what else the machine does hits all of them.
@@ -31,7 +32,7 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
         for tool in run.tools {
             let place = tool.place();
             let running = place.follow(run.way(*tool));
-            let count = if tool.is_seedcar() { count } else { few };
+            let count = if *tool == Tool::SeedcarTree { count } else { few };
             changes_of(run, *tool, &place, &running, count, results);
         }
     }
@@ -52,7 +53,7 @@ fn changes_of(
     let change = || {
         let change = run.load.change(run.consul);
         let took = place.shows(run.load, &change).duration_since(change.begun);
-        thread::sleep(if is_large(run.load) { FAR_APART } else { APART });
+        thread::sleep(if is_large(run.load) && !run.load.nested { FAR_APART } else { APART });
         millis(took)
     };
     (0..WARM).for_each(|_| {

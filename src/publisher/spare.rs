@@ -7,7 +7,9 @@
 //! them over, by one rename each, where they are still as it wants them.
 //!
 //! No directory that anybody may have seen is ever changed, only moved or removed: whoever still reads a
-//! superseded generation finds what it held, or nothing.
+//! superseded generation finds what it held, or nothing. And no file is ever moved by itself, though that would
+//! spare a link and a removal: a watch on it would hear of it (inotify(7), IN_MOVE_SELF), and be given up by those
+//! who take that for the end of the file.
 
 use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
