@@ -110,8 +110,6 @@ impl App {
             let mut signals = Signals::catch().map_err(internal)?;
             let publisher = self.start_publisher().map_err(internal)?;
             let login = self.start_login().map_err(internal)?;
-            // What the start took is not held while the prefix is read: the container's limit is for that.
-            sys::give_back();
             let filled = tokio::select! {
                 filled = self.fill_and_show() => Some(filled),
                 () = signals.come() => None,

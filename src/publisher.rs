@@ -283,8 +283,9 @@ impl Publisher {
             }
             self.name_again(sys::now());
             self.collect(sys::now());
-            self.rest(sys::now());
             self.persist.save(&self.volume, &self.setup, &self.board);
+            // The last of all: what it gives back is not to be taken at once again.
+            self.rest(sys::now());
             if taken.closed {
                 return;
             }
@@ -332,7 +333,7 @@ impl Publisher {
 
     /// Whether Consul has answered the watch since the last rest, and not just now.
     fn was_asked(&self, now: Moment) -> bool {
-        let is_new = |answered: Moment| answered > self.rested && now >= answered + REST;
+        let is_new = |answered: Moment| answered + REST > self.rested && now >= answered + REST;
         let answered = |s: &board::Source| s.health(Mechanism::Watch).last_ok.is_some_and(is_new);
         self.board.read(|s| s.sources.iter().any(answered))
     }

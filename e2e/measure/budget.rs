@@ -146,7 +146,7 @@ impl Held<'_> {
         let mib = |mib: f64| mib * 1.048_576;
         let loose = if self.results.machine.quick { LOOSE } else { 1.0 };
         vec![
-            self.most(
+            self.worst(
                 "resident at rest, MB, of 6 MiB + 1.3 x payload",
                 What::Rss,
                 mib(6.0) + 1.3 * payload,
@@ -184,8 +184,9 @@ impl Held<'_> {
             self.worst("a minute's requests at rest", What::RestRequests, 2.5),
         ];
         if burst::is_measured(self.load) {
-            // In a large prefix some publishes are preceded by a search of at most 48 questions, for bytes.
-            let most = if self.load.payload() > 1 << 20 { 64.0 } else { 16.0 };
+            // Of a large body a change is searched, with at most 48 questions; a burst is two or three changes.
+            let searches = if body > 1000.0 { 2.0 } else { 0.0 };
+            let most = 16.0 + searches * 48.0;
             all.push(self.worst("requests of 1,000 writes", What::BurstRequests, most));
             all.push(self.worst("publishes of 1,000 writes", What::BurstPublishes, 8.0));
         }

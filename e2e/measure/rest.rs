@@ -75,7 +75,7 @@ impl Used {
         let scale = 60.0 / self.at.duration_since(then.at).as_secs_f64();
         let traffic = self.traffic - then.traffic;
         let (kb, requests) = (traffic.bytes as f64 / 1e3, traffic.requests as f64);
-        let wakes = (self.wakes - then.wakes) as f64;
+        let wakes = self.wakes.saturating_sub(then.wakes) as f64;
         [kb, requests, wakes, millis(self.cpu - then.cpu)].map(|figure| figure * scale)
     }
 }
@@ -99,14 +99,27 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
             record(run.load, name, run.effort.wait, rest.join().expect("it rests"), results);
         }
     });
-    // The first look is after a question, the others are after changes.
+    // The first look is after many questions, the second after a change and one, the last after one more.
     for look in 0..LOOKS {
-        if look > 0 {
+        if look == 1 {
             change(run, &all);
+            thread::sleep(AT_REST);
+        }
+        if look > 0 {
+            asked(run, &all);
         }
         thread::sleep(AT_REST);
         all.iter().for_each(|behind| held(run.load, behind, results));
     }
+}
+
+/// Waits until each has asked another question.
+fn asked(run: &Run<'_>, all: &[Behind]) {
+    thread::scope(|scope| {
+        for behind in all {
+            scope.spawn(|| asks(behind, 1, longest(run.effort) * 2));
+        }
+    });
 }
 
 /// What it holds after that rest.

@@ -59,6 +59,8 @@ impl App {
         };
         let seeds: Vec<_> = self.sources.iter().map(one).collect();
         let refusals = self.board.read(|state| state.refusals);
+        // What the start has mapped of the program is not resident beside what is read now.
+        sys::give_back();
         let filled = join_all(seeds.iter().map(Seed::run)).await;
         let mut filled = filled.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.fall_back_where_refused(&seeds, refusals, &mut filled).await?;

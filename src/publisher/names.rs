@@ -11,8 +11,8 @@ use super::generation::Generation;
 use super::volume::{self, DATA, MANIFEST, Result, Volume, remove, unlink};
 use super::{plain, takeover};
 
-/// Visible names that were found right, as one number: what a link says never changes (symlink(7)), so as long as
-/// the same inodes have the same names, none has to be read again.
+/// Visible names that were found right, as one number: what a link says never changes (symlink(7)), and a tmpfs
+/// gives no number of an inode twice, so as long as the same inodes have the same names, none has to be read again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Seen(u64);
 
@@ -25,7 +25,7 @@ pub fn link(volume: &Volume, names: &[&str], seen: &mut Option<Seen>) -> Result<
     let was_plain = volume.has_own(plain::MARK);
     let found = volume::numbered_entries(volume.live.as_fd())?;
     let now = Seen::of(&found, names);
-    if !was_plain && *seen == Some(now) {
+    if volume.is_tmpfs && !was_plain && *seen == Some(now) {
         return Ok(());
     }
     let made = make(volume, names, &found, was_plain);

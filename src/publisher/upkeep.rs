@@ -84,6 +84,7 @@ impl Publisher {
     /// Publishes the same content again.
     fn repair(&mut self) {
         let now = sys::now();
+        self.seen = None;
         // What waits may not be published yet, or not at all.
         let Some(contents) = self.pending.contents_with(&self.board, &[]) else {
             return;
