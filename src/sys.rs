@@ -90,7 +90,9 @@ unsafe extern "C" fn unmap_clean(
     _size: libc::size_t,
     _data: *mut libc::c_void,
 ) -> libc::c_int {
-    let page = rustix::param::page_size() as u64;
+    // Not rustix's page_size(): it reads /proc, and panics where that is not mounted.
+    // SAFETY: it only returns a number.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
     // SAFETY: the loader says that there is an object, with so many headers.
     let (base, headers) = unsafe {
         let object = &*object;
