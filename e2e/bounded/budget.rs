@@ -1,14 +1,13 @@
 //! The memory budget of the design, and the least container.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::memory::{self, Memory};
 use crate::consul::{Consul, Kind};
 use crate::ledger::{Tally, share};
 use crate::rig::{Pod, SOON, Sidecar};
-use crate::wait::{Curtain, eventually};
+use crate::wait::eventually;
 
 const VALUE: usize = 1024;
 /// A debug build on a busy machine takes its time.
@@ -46,27 +45,6 @@ fn everything_is_read_again(pod: &Pod, sidecar: &Sidecar<'_>, consul: &Consul, k
     });
 }
 
-/// The most anonymous memory while something happens, in KiB. The kernel keeps no peak of it alone, and pages of
-/// the program come and go.
-fn most_of(sidecar: &Sidecar<'_>, happen: impl FnOnce()) -> u64 {
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let (stop, pid) = (&stop, sidecar.pid() as u32);
-        let curtain = Curtain(stop);
-        let most = scope.spawn(move || {
-            let mut most = 0;
-            while !stop.load(Ordering::Relaxed) {
-                most = most.max(memory::of(pid).anonymous);
-                std::thread::sleep(Duration::from_micros(500));
-            }
-            most
-        });
-        happen();
-        drop(curtain);
-        most.join().expect("it looks")
-    })
-}
-
 /// Anonymous memory is what seedcar takes; pages of the program come and go as the machine has room,
 /// and are as many as the build is large.
 #[test]
@@ -82,7 +60,9 @@ fn at_rest_and_at_the_peak() {
     let pod = Pod::new(consul.addr(), "app").arg(&["--heartbeat", &heartbeat]);
     let pod = pod.arg(&["--backup-delay", "0s"]);
     let sidecar = pod.run(&["--seed"]);
-    let peak = most_of(&sidecar, || everything_is_read_again(&pod, &sidecar, &consul, keys));
+    let (peak, ()) = memory::most_of(sidecar.pid() as u32, || {
+        everything_is_read_again(&pod, &sidecar, &consul, keys)
+    });
     let budget = (6 << 10) + payload * 13 / 10;
     // Between two heartbeats it is at rest.
     let rest = eventually("it is at rest", SOON, || {

@@ -1,6 +1,10 @@
 //! What a process takes, as the kernel counts it.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::wait::Curtain;
 
 /// Figures of `/proc/PID/status`, in KiB.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +32,27 @@ pub fn of(pid: u32) -> Memory {
         file: field("RssFile:").unwrap_or(0),
         peak: field("VmHWM:").unwrap_or(0),
     }
+}
+
+/// The most anonymous memory while something happens, in KiB, and what came of that. The kernel keeps no peak of
+/// it alone, and pages of the program come and go.
+pub fn most_of<T>(pid: u32, happen: impl FnOnce() -> T) -> (u64, T) {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let stop = &stop;
+        let curtain = Curtain(stop);
+        let most = scope.spawn(move || {
+            let mut most = 0;
+            while !stop.load(Ordering::Relaxed) {
+                most = most.max(of(pid).anonymous);
+                std::thread::sleep(Duration::from_micros(500));
+            }
+            most
+        });
+        let came = happen();
+        drop(curtain);
+        (most.join().expect("it looks"), came)
+    })
 }
 
 /// How many descriptors a process has.
