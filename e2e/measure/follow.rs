@@ -10,8 +10,8 @@ use super::process::Running;
 use super::result::{FLOOR, Results, What, millis};
 use super::tool::{Place, Tool};
 
-/// Changes of a large prefix, of all but the one way whose tail is held against a budget: enough for a median, of a
-/// tail nothing is said then.
+/// Changes of a large prefix, of all but the one way whose tail is held against a budget, and of the way that is
+/// shown only for the bytes: enough for a median, of a tail nothing is said then.
 const FEW: usize = 200;
 /// Changes that do not count, after each start.
 const WARM: usize = 5;
@@ -24,7 +24,7 @@ const FAR_APART: Duration = Duration::from_millis(500);
 pub fn measure(run: &Run<'_>, results: &mut Results) {
     let changes = run.effort.changes;
     let count = changes / run.effort.blocks;
-    let few = if is_large(run.load) { changes.min(FEW) } else { changes } / run.effort.blocks;
+    let few = changes.min(FEW) / run.effort.blocks;
     for _ in 0..run.effort.blocks {
         for wake in floor::wakes(run.consul, run.load, WARM, count) {
             results.add(What::Change, run.load, FLOOR, wake);
@@ -32,14 +32,18 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
         for tool in run.tools {
             let place = tool.place();
             let running = place.follow(run.way(*tool));
-            let count = if *tool == Tool::SeedcarTree { count } else { few };
-            changes_of(run, *tool, &place, &running, count, results);
+            let is_few = match tool {
+                Tool::SeedcarTree => false,
+                Tool::TemplatePlain => true,
+                _ => is_large(run.load),
+            };
+            changes_of(run, *tool, &place, &running, if is_few { few } else { count }, results);
         }
     }
 }
 
 fn is_large(load: &Load) -> bool {
-    load.keys >= 10_000
+    load.payload() >= 8_000_000
 }
 
 fn changes_of(
@@ -53,7 +57,7 @@ fn changes_of(
     let change = || {
         let change = run.load.change(run.consul);
         let took = place.shows(run.load, &change).duration_since(change.begun);
-        thread::sleep(if is_large(run.load) && !run.load.nested { FAR_APART } else { APART });
+        thread::sleep(if run.load.keys >= 10_000 && !run.load.nested { FAR_APART } else { APART });
         millis(took)
     };
     (0..WARM).for_each(|_| {
