@@ -74,7 +74,7 @@ pub const PROOFS: &[Proof] = &[
         promise: "P2",
         test: "publisher::tests::names_that_were_right_are_made_anew_once_somebody_changed_them",
         shows: "visible names that are not read again at each publish are set right once one is another link, or none",
-        mutants: &["names-seen-by-name-alone"],
+        mutants: &["names-seen-by-name-alone", "names-remembered-from-before-the-work"],
     },
     Proof {
         promise: "P2",

@@ -321,21 +321,21 @@ impl Publisher {
     }
 
     /// Once the last change is over, the old generation gone with it, nothing of what that took is needed. Nor is
-    /// what a question at rest took, or the note of it for applications; nobody wakes for that alone.
+    /// what a question at rest took; nobody wakes for that alone.
     fn rest(&mut self, now: Moment) {
         let is_over = |at: &mut Moment| now >= *at && self.retired.is_empty();
         let is_over = self.rests_at.take_if(is_over).is_some();
-        if is_over || self.rests_at.is_none() && self.has_worked(now) {
+        if is_over || self.rests_at.is_none() && self.was_asked(now) {
             self.rested = now;
             sys::give_back();
         }
     }
 
-    /// Whether, since the last rest and not just now, Consul has answered the watch or the state was written.
-    fn has_worked(&self, now: Moment) -> bool {
-        let is_new = |did: Moment| did + REST > self.rested && now >= did + REST;
+    /// Whether Consul has answered the watch since the last rest, and not just now.
+    fn was_asked(&self, now: Moment) -> bool {
+        let is_new = |answered: Moment| answered + REST > self.rested && now >= answered + REST;
         let answered = |s: &board::Source| s.health(Mechanism::Watch).last_ok.is_some_and(is_new);
-        is_new(self.persist.status_at()) || self.board.read(|s| s.sources.iter().any(answered))
+        self.board.read(|s| s.sources.iter().any(answered))
     }
 
     fn take(&mut self, offers: Vec<(usize, Offer)>) {

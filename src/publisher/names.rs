@@ -28,11 +28,14 @@ pub fn link(volume: &Volume, names: &[&str], seen: &mut Option<Seen>) -> Result<
     if volume.is_tmpfs && !was_plain && *seen == Some(now) {
         return Ok(());
     }
+    *seen = None;
     let made = make(volume, names, &found, was_plain);
     let removed = remove_others(volume, names, &found, was_plain);
-    // As it was before the work: what was made has other inodes, so the next look reads once whether it is right.
-    *seen = (made.is_ok() && removed.is_ok()).then_some(now);
     made.and(removed)?;
+    // Right as it was found, where there was nothing to do. What was made now, somebody may have changed since: the
+    // next look reads it.
+    let after = Seen::of(&volume::numbered_entries(volume.live.as_fd())?, names);
+    *seen = (after == now).then_some(now);
     if was_plain { takeover::leave_plain(volume) } else { Ok(()) }
 }
 

@@ -133,11 +133,6 @@ impl Persist {
         }
     }
 
-    /// When the state for applications was last written.
-    pub const fn status_at(&self) -> Moment {
-        self.status_at
-    }
-
     /// What the fleet's key said last to an earlier process.
     pub fn was_frozen(&self) -> Option<bool> {
         self.kept.fleet_frozen

@@ -265,6 +265,12 @@ fn names_that_were_right_are_made_anew_once_somebody_changed_them() {
         assert_eq!(rig.read("b").as_deref(), Some("x"), "{n}");
         assert_eq!(rig.read("d/c").as_deref(), Some("y"), "{n}");
     }
+    // Also what was made a moment ago and is away again, so that all is as it was found before.
+    for _ in 0..2 {
+        fs::remove_file(rig.live().join("b")).unwrap();
+        publish(&mut publisher, "away");
+        assert_eq!(rig.read("b").as_deref(), Some("x"));
+    }
 }
 
 #[test]
