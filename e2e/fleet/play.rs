@@ -103,7 +103,7 @@ impl What {
     pub fn title(self) -> &'static str {
         match self {
             Self::Rest => "at rest",
-            Self::Change => "one change",
+            Self::Change => "three changes",
             Self::Outage => "outage",
             Self::OutageAndChange => "outage, and a change",
             Self::Rollout => "rollout",

@@ -27,14 +27,18 @@ pub fn seeds(run: &Run<'_>, results: &mut Results) {
             let begun = Instant::now();
             let size = read(run.consul.addr(), "").body.len();
             assert!(size as u64 > run.load.payload(), "the whole was read");
+            let read = begun.elapsed();
             let _written = write_files(run.load);
-            (size, begun.elapsed())
+            (size, read, begun.elapsed())
         };
-        let (size, took) =
+        let (size, read, took) =
             thread::scope(|scope| scope.spawn(seed).join().expect("it reads and writes"));
         if turn > 0 {
-            results.add(What::Seed, run.load, FLOOR, millis(took));
-            results.add(What::ChangeBytes, run.load, FLOOR, size as f64 / 1e3);
+            let mut add = |what, value| results.add(what, run.load, FLOOR, value);
+            add(What::Seed, millis(took));
+            add(What::Read, millis(read));
+            add(What::Files, millis(took - read));
+            add(What::ChangeBytes, size as f64 / 1e3);
         }
     }
 }

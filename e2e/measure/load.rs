@@ -47,6 +47,7 @@ pub const FULL: &[Load] = &[
     SMALL,
     kib(1_000, false),
     kib(10_000, false),
+    kib(100, true),
     MIDDLE,
     kib(10_000, true),
     Load { keys: 20, value: 400_000, nested: false },
@@ -63,6 +64,11 @@ impl Load {
     /// A value that begins with this token.
     pub fn value(&self, token: &str) -> Vec<u8> {
         value(token, self.value)
+    }
+
+    /// Whether only the changed directory is read: below that a few of them are most of it.
+    pub fn is_read_in_parts(&self) -> bool {
+        self.nested && self.keys >= 1_000
     }
 
     /// All bytes of all values.

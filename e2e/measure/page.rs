@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::load::Load;
-use super::result::{FLOOR, Results, What};
+use super::load::{self, Load};
+use super::result::{FLOOR, RIVAL, Results, TREE, What};
 use super::table;
 
 /// The columns; the rival in the same two forms.
@@ -21,6 +21,10 @@ const WHO: [&str; 6] = [
 
 /// The forms in which both write: ours, theirs, and what they are.
 const FORMS: [(&str, &str, &str); 2] = [(WHO[1], WHO[4], "tree"), (WHO[2], WHO[3], "JSON")];
+/// Where one way of each was measured: what an outage or many changes do does not depend on the form.
+const EITHER: [(&str, &str, &str); 1] = [(TREE, RIVAL, "tree and JSON")];
+/// Theirs as it is when nobody has told it to go on after errors.
+const DEFAULT: &str = "consul-template, default retry";
 
 /// What is shown of each load.
 const SHOWN: [What; 9] = [
@@ -62,6 +66,9 @@ pub fn write(from: &Path) -> ExitCode {
     if results.machine.quick {
         return refused("the last run was a quick one: run e2e/bench without --quick");
     }
+    if results.loads().len() < load::FULL.len() {
+        return refused("some loads were not measured: run e2e/bench for those, too");
+    }
     let old = fs::read_to_string("README.md").expect("read the README");
     let Some(new) = with_section(&old, &section(&results)) else {
         return refused("README.md has no markers for it");
@@ -83,21 +90,34 @@ fn with_section(readme: &str, section: &str) -> Option<String> {
 
 fn section(results: &Results) -> String {
     let mut text = format!("{}.\n", results.machine.line());
-    let _ = writeln!(text, "\n| | {} |\n|---|{}", WHO.join(" | "), "---:|".repeat(WHO.len()));
+    let _ = writeln!(text, "\n{}", table::head(&WHO));
+    let empty = " |".repeat(WHO.len() + table::RATIOS.len());
     for what in SHOWN {
-        let _ = writeln!(text, "| **{}** |{}", what.title(), " |".repeat(WHO.len()));
+        let _ = writeln!(text, "| **{}** |{empty}", what.title());
         for load in results.loads() {
             row(&mut text, results, &load, what, &load.to_string());
         }
     }
-    let _ = writeln!(text, "| **under one load only** |{}", " |".repeat(WHO.len()));
+    let _ = writeln!(text, "| **under one load only** |{empty}");
     for what in ONCE {
         let measured = results.series.iter().find(|series| series.what == what);
         if let Some(load) = measured.map(|series| series.load) {
             row(&mut text, results, &load, what, &format!("{} ({})", what.title(), load.keys));
         }
     }
-    text + &rivals_wins(results)
+    text + &by_default(results) + &rivals_wins(results)
+}
+
+/// What outages do to consul-template that is not told to go on.
+fn by_default(results: &Results) -> String {
+    let outages = results.series.iter().filter(|series| series.who == DEFAULT);
+    let said = outages
+        .map(|series| format!("{}: {}", series.what.title(), table::number(series.median())));
+    let said: Vec<_> = said.collect();
+    if said.is_empty() {
+        return String::new();
+    }
+    format!("\nconsul-template with its default `retry`: {}.\n", said.join("; "))
 }
 
 fn row(text: &mut String, results: &Results, load: &Load, what: What, name: &str) {
@@ -125,7 +145,9 @@ fn rivals_wins(results: &Results) -> String {
 fn wins(results: &Results, what: What) -> Vec<String> {
     let mut wins = Vec::new();
     for load in results.loads() {
-        for (ours, theirs, form) in FORMS {
+        let is_either = results.get(what, &load, WHO[4]).is_none();
+        let forms: &[_] = if is_either { &EITHER } else { &FORMS };
+        for (ours, theirs, form) in forms {
             let median = |who| results.get(what, &load, who).map(|series| series.median());
             let (Some(ours), Some(theirs)) = (median(ours), median(theirs)) else { continue };
             if theirs < ours * 0.95 {

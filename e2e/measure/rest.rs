@@ -128,6 +128,7 @@ fn held(load: &Load, behind: &Behind, results: &mut Results) {
     let mut add = |what, value| results.add(what, load, behind.name(), value);
     add(What::Rss, held.rss as f64 / 1e6);
     add(What::Private, held.private as f64 / 1e6);
+    add(What::Volume, behind.place.memory() as f64 / 1e6);
     add(What::Threads, held.threads as f64);
     add(What::Descriptors, held.descriptors as f64);
 }

@@ -24,6 +24,10 @@ pub enum What {
     SeedPeak,
     /// Instructions of that, in millions.
     SeedInstructions,
+    /// Of the floor of that, the bare question for the whole prefix, read to its end.
+    Read,
+    /// Of the floor of that, the same files with plain system calls.
+    Files,
     /// From the start of what stays to its being ready.
     Ready,
     /// From a PUT to the file that can be read.
@@ -46,6 +50,8 @@ pub enum What {
     Rss,
     /// Private and written at rest, in MB.
     Private,
+    /// The volume's pages, which are nobody's resident memory, at rest, in MB.
+    Volume,
     /// Threads.
     Threads,
     /// Descriptors.
@@ -112,6 +118,12 @@ pub struct Results {
 
 /// The name under which the floor stands.
 pub const FLOOR: &str = "floor";
+/// Ours, which is held against the others.
+pub const TREE: &str = "seedcar, tree";
+/// Theirs, which it is held against.
+pub const RIVAL: &str = "consul-template, JSON";
+/// The same without what compressing costs the server and undoing it the tool.
+pub const RIVAL_PLAIN: &str = "consul-template, JSON, no gzip";
 
 /// For tables.
 pub fn millis(time: Duration) -> f64 {
@@ -128,17 +140,20 @@ impl What {
             Self::SeedCpu => "CPU of that start, ms",
             Self::SeedPeak => "peak memory of that start, MB",
             Self::SeedInstructions => "instructions of that start, millions",
+            Self::Read => "GET of the whole prefix, ms",
+            Self::Files => "files and directories with plain calls, ms",
             Self::Ready => "start to ready, of what stays, ms",
             Self::Change => "PUT to file, ms",
             Self::ChangeCpu => "CPU of a change, ms",
             Self::ChangeInstructions => "instructions of a change, millions",
             Self::ChangeBytes => "bytes of a change, kB",
-            Self::Burst => "1,000 writes to the final state, ms",
+            Self::Burst => "last of 1,000 writes to the final state, ms",
             Self::BurstCpu => "CPU of 1,000 writes, ms",
             Self::BurstRequests => "requests of 1,000 writes",
             Self::BurstPublishes => "publishes of 1,000 writes",
             Self::Rss => "resident memory at rest, MB",
             Self::Private => "private memory at rest, MB",
+            Self::Volume => "memory of the volume at rest, MB",
             Self::Threads => "threads",
             Self::Descriptors => "descriptors",
             Self::RestBytes => "a minute at rest: bytes, kB",
@@ -232,6 +247,13 @@ impl Results {
     /// A figure, if it was measured.
     pub fn get(&self, what: What, load: &Load, who: &str) -> Option<&Series> {
         self.series.iter().find(|s| s.what == what && s.load == *load && s.who == who)
+    }
+
+    /// The middle of a figure. The rival's is the better of what it does with compressed answers and without.
+    pub fn median(&self, what: What, load: &Load, who: &str) -> Option<f64> {
+        let of = |who| self.get(what, load, who).map(Series::median);
+        let plain = of(RIVAL_PLAIN).filter(|_| who == RIVAL);
+        of(who).map(|median| median.min(plain.unwrap_or(median)))
     }
 
     /// The loads, in their order.

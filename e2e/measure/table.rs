@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::load::Load;
-use super::result::{FLOOR, Results, Series, What};
+use super::result::{FLOOR, RIVAL, Results, Series, TREE, What};
 
 /// The columns, from the floor to the rival.
 pub const WHO: [&str; 7] = [
@@ -16,16 +16,19 @@ pub const WHO: [&str; 7] = [
     "consul-template, default retry",
 ];
 
+/// The columns after them: what ours is of the floor, and of the rival.
+pub const RATIOS: [&str; 2] = ["tree / floor", "tree / consul-template"];
+
 /// Markdown: a table for each load, a row for each figure.
 pub fn markdown(results: &Results) -> String {
     let mut text = format!(
-        "{}.\n\nMedians, with the spread from p10 to p90 in brackets.\n",
+        "{}.\n\nMedians, with the spread from p10 to p90 in brackets. Ratios are of seedcar's tree, to the floor and to\n\
+         consul-template's JSON, with gzip or without, as it is better.\n",
         results.machine.line()
     );
     for load in results.loads() {
         let who = columns(results, &load);
-        let _ = writeln!(text, "\n### {load}\n\n| | {} |", who.join(" | "));
-        let _ = writeln!(text, "|---|{}", "---:|".repeat(who.len()));
+        let _ = writeln!(text, "\n### {load}\n\n{}", head(&who));
         for what in results.whats() {
             if let Some(cells) = row(results, &load, what, &who) {
                 let _ = writeln!(text, "| {} | {} |", what.title(), cells.join(" | "));
@@ -33,6 +36,12 @@ pub fn markdown(results: &Results) -> String {
         }
     }
     text
+}
+
+/// The first two lines.
+pub fn head(who: &[&str]) -> String {
+    let columns = [who, &RATIOS].concat();
+    format!("| | {} |\n|---|{}", columns.join(" | "), "---:|".repeat(columns.len()))
 }
 
 /// Who was measured under a load.
@@ -45,7 +54,15 @@ fn columns(results: &Results, load: &Load) -> Vec<&'static str> {
 pub fn row(results: &Results, load: &Load, what: What, who: &[&str]) -> Option<Vec<String>> {
     let series = || who.iter().map(|who| results.get(what, load, who));
     let cell = |series: Option<&Series>| series.map_or("-".to_owned(), said);
-    series().any(|series| series.is_some()).then(|| series().map(cell).collect())
+    let ratios = [FLOOR, RIVAL].map(|to| ratio(results, load, what, to));
+    series().any(|series| series.is_some()).then(|| series().map(cell).chain(ratios).collect())
+}
+
+/// What ours is of another's. Of a difference that is nothing there is no ratio.
+fn ratio(results: &Results, load: &Load, what: What, to: &str) -> String {
+    let median = |who| results.median(what, load, who).filter(|median| *median > 0.0);
+    let of = median(TREE).zip(median(to)).filter(|_| !what.is_growth());
+    of.map_or("-".to_owned(), |(ours, theirs)| format!("{} x", number(ours / theirs)))
 }
 
 /// The middle and the spread; of changes the tail matters, too.

@@ -1,6 +1,7 @@
 //! The tools, each set up to do the same: keep files in step with a prefix.
 
-use std::ffi::OsString;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -244,18 +245,29 @@ impl Place {
     /// generation is to take over counts as one: it has links to the same files, and lacks now more, now fewer
     /// of the directories, as more or less has changed last.
     pub fn inodes(&self) -> usize {
-        let mut seen = std::collections::HashSet::new();
+        self.sizes(|name| !name.as_bytes().starts_with(b"..2spare.")).len()
+    }
+
+    /// Bytes of all pages of its files. A directory of a tmpfs has none.
+    pub fn memory(&self) -> u64 {
+        self.sizes(|_| true).values().sum()
+    }
+
+    /// Bytes of each inode, of those in directories that are `entered`.
+    fn sizes(&self, entered: impl Fn(&OsStr) -> bool) -> HashMap<u64, u64> {
+        let mut seen = HashMap::new();
         let mut ahead = vec![self.dir.path().to_owned()];
         while let Some(dir) = ahead.pop() {
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
                 let Ok(meta) = entry.metadata() else { continue };
-                seen.insert(meta.ino());
-                if meta.is_dir() && !entry.file_name().as_bytes().starts_with(b"..2spare.") {
+                // In units of 512 bytes, whatever the file system's own are: stat(2).
+                seen.insert(meta.ino(), meta.blocks() * 512);
+                if meta.is_dir() && entered(&entry.file_name()) {
                     ahead.push(entry.path());
                 }
             }
         }
-        seen.len()
+        seen
     }
 
     /// Empties it for another first start.
