@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Run;
 use super::load::PREFIX;
-use super::rest::Behind;
+use super::rest::{Behind, SELDOM};
 use super::result::{Results, What};
 use super::tool::{Setup, WAIT};
 use crate::consul::Consul;
@@ -30,7 +30,8 @@ fn beside_writes(run: &Run<'_>, prefix: &'static str, whats: [What; 4], results:
     thread::scope(|scope| {
         let _curtain = Curtain(&over);
         scope.spawn(|| write(run.consul, &over));
-        let start = |tool: &_| Behind::start(*tool, Setup { prefix, wait: WAIT }, run);
+        let setup = Setup { prefix, wait: WAIT, heartbeat: SELDOM };
+        let start = |tool: &_| Behind::start(*tool, setup, run);
         let all: Vec<_> = run.tools.iter().map(start).collect();
         thread::sleep(SETTLED);
         let before: Vec<_> = all.iter().map(Behind::used).collect();

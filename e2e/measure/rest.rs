@@ -21,6 +21,8 @@ const SETTLED: Duration = Duration::from_millis(700);
 /// After a change: until what it replaced is gone. After a question: until what it took is given back. Shorter than
 /// any question is held.
 const AT_REST: Duration = Duration::from_millis(6_500);
+/// A body each is counted by nobody: within a minute that is looked at, it would be there fifteen times too often.
+pub const SELDOM: &str = "24h";
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A tool behind a gate of its own, which counts what it asks and is sent.
@@ -82,7 +84,7 @@ impl Used {
 
 /// All tools.
 pub fn measure(run: &Run<'_>, results: &mut Results) {
-    let setup = Setup { prefix: PREFIX, wait: run.effort.wait };
+    let setup = Setup { prefix: PREFIX, wait: run.effort.wait, heartbeat: SELDOM };
     let all: Vec<_> = run.tools.iter().map(|tool| Behind::start(*tool, setup, run)).collect();
     change(run, &all);
     let before: Vec<_> = all.iter().map(Behind::used).collect();

@@ -47,6 +47,8 @@ pub struct Setup {
     pub prefix: &'static str,
     /// How long Consul holds a question, in seconds.
     pub wait: u64,
+    /// How often seedcar reads all, whatever happens.
+    pub heartbeat: &'static str,
 }
 
 /// A tool's files, in a directory of its own in memory.
@@ -60,6 +62,8 @@ pub struct Place {
 
 /// seedcar's own wait, and ours for both.
 pub const WAIT: u64 = 30;
+/// seedcar's own.
+const HEARTBEAT: &str = "15m";
 
 // === impl Tool ===
 
@@ -100,10 +104,10 @@ impl Tool {
 
     /// A new place for its files.
     pub fn place(self) -> Place {
-        self.place_for(Setup { prefix: PREFIX, wait: WAIT })
+        self.place_for(Setup { prefix: PREFIX, wait: WAIT, heartbeat: HEARTBEAT })
     }
 
-    /// The same for another prefix or wait.
+    /// The same with another of these.
     pub fn place_for(self, setup: Setup) -> Place {
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
         Place { tool: self, setup, http, dir: in_memory() }
@@ -138,6 +142,7 @@ impl Place {
             let mut command = self.seedcar("run", consul);
             command.args(["--seed", "--allow-empty", "--http", &self.http.to_string()]);
             command.args(["--wait", &format!("{}s", self.setup.wait)]);
+            command.args(["--heartbeat", self.setup.heartbeat]);
             command
         } else {
             self.template(consul, "-log-level=err")
