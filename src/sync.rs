@@ -190,8 +190,15 @@ impl Source {
         });
         let known = known.iter().flat_map(|known| known.entries().iter().map(|e| &*e.key));
         let adopted = adopted.iter().flat_map(|keys| keys.iter().map(String::as_str));
-        let missing = known.chain(adopted).filter(|key| new.get(key).is_none());
-        missing.take(MISSING).map(Box::from).collect()
+        // Both are in the order of keys: most are where the one before was, and one more.
+        let mut next = 0;
+        let is_missing = |key: &&str| {
+            let is_next = new.entries().get(next).is_some_and(|entry| *entry.key == **key);
+            let found = if is_next { Some(next) } else { new.position(key) };
+            next = found.map_or(next, |at| at + 1);
+            found.is_none()
+        };
+        known.chain(adopted).filter(is_missing).take(MISSING).map(Box::from).collect()
     }
 
     /// Judges an answer: settled, or doubted so that Consul is to be asked for evidence.

@@ -172,17 +172,20 @@ impl fmt::Display for Prefix {
 
 /// The first reason, if any, why `path` (without a trailing `/`) may not be a file name.
 pub(super) fn check(path: &str) -> Option<Unsafe> {
-    if path.len() > PATH_MAX || path.split('/').count() > DEEPEST {
+    if path.len() > PATH_MAX || path.bytes().filter(|byte| *byte == b'/').count() >= DEEPEST {
         return Some(Unsafe::TooLong);
     }
-    if path.chars().any(char::is_control) {
-        return Some(Unsafe::Control);
-    }
-    if path.contains('\u{FFFD}') {
-        return Some(Unsafe::NotUtf8);
-    }
-    if path.contains('\\') {
-        return Some(Unsafe::Backslash);
+    // One look does for nearly all: each of these is another byte.
+    if !path.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
+        if path.chars().any(char::is_control) {
+            return Some(Unsafe::Control);
+        }
+        if path.contains('\u{FFFD}') {
+            return Some(Unsafe::NotUtf8);
+        }
+        if path.contains('\\') {
+            return Some(Unsafe::Backslash);
+        }
     }
     for segment in path.split('/') {
         match segment {

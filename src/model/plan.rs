@@ -133,10 +133,15 @@ impl Plan {
 
     /// The first path elements: each gets a link beside `..data`.
     pub fn top_names(&self) -> Vec<&str> {
-        let first = |path| str::split(path, '/').next().unwrap_or(path);
-        let paths = self.files.iter().map(File::path);
-        let mut names: Vec<_> =
-            paths.chain(self.directories.iter().map(|d| &**d)).map(first).collect();
+        let paths = self.files.iter().map(File::path).chain(self.directories.iter().map(|d| &**d));
+        let mut names: Vec<&str> = Vec::new();
+        for path in paths {
+            // Most stand together: what is not taken twice need not be sorted.
+            let known = names.last().and_then(|name| path.strip_prefix(name));
+            if known.is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/')) {
+                names.push(path.split('/').next().unwrap_or(path));
+            }
+        }
         names.sort_unstable();
         names.dedup();
         names

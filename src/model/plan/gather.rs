@@ -142,7 +142,10 @@ impl Gatherer<'_> {
     /// Leaves one file of each path: the last, which is of the latest layer.
     fn overlay(&mut self) {
         let files = &mut self.gathered.files;
-        // One layer arrives in path order already; a stable sort then costs one pass.
+        if files.is_sorted_by(|a, b| a.path() < b.path()) {
+            // One layer arrives so, and has no path twice.
+            return;
+        }
         files.sort_by(|a, b| a.path().cmp(b.path()));
         files.reverse();
         let overridden = &mut self.gathered.overridden;

@@ -20,6 +20,13 @@ fn files(plan: &Plan) -> Vec<(&str, &str)> {
 }
 
 #[test]
+fn a_name_that_begins_like_another_is_a_name_of_its_own() {
+    let s =
+        snapshot(&[("p/a-b", "1"), ("p/a/x", "2"), ("p/a/y", "3"), ("p/ab", "4"), ("p/b/", "")]);
+    assert_eq!(Plan::tree(&[(&prefix("p"), &s)]).top_names(), ["a", "a-b", "ab", "b"]);
+}
+
+#[test]
 fn keys_become_paths_below_the_prefix() {
     let s = snapshot(&[("p/a", "1"), ("p/d/e/f", "2"), ("p/empty/", ""), ("p/../x", "3")]);
     let plan = Plan::tree(&[(&prefix("p"), &s)]);
