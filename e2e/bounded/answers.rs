@@ -186,7 +186,7 @@ fn talk(stream: TcpStream, what: Endless, over: &AtomicBool) -> u64 {
     sent
 }
 
-/// Runs to the end; what it said and the most memory it took.
+/// Runs to the end; what it said and the most anonymous memory that was seen, in KiB.
 fn watched(mut command: Command) -> (i32, String, u64) {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let (most, output) = memory::most_of(child.id(), || child.wait_with_output().expect("it ends"));

@@ -10,8 +10,8 @@ use super::process::Running;
 use super::result::{FLOOR, Results, What, millis};
 use super::tool::{Place, Tool};
 
-/// Changes of a large prefix, of all but the one way whose tail is held against a budget, and of the way that is
-/// shown only for the bytes: enough for a median, of a tail nothing is said then.
+/// Changes where a median is all that is told: of a large prefix by all but the one way whose tail is held against a
+/// budget, and of any by the way without compression.
 const FEW: usize = 200;
 /// Changes that do not count, after each start.
 const WARM: usize = 5;

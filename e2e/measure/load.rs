@@ -66,7 +66,7 @@ impl Load {
         value(token, self.value)
     }
 
-    /// Whether only the changed directory is read: below that a few of them are most of it.
+    /// Whether only the changed directory is read, and that is a small part: seedcar reads less than a megabyte whole.
     pub fn is_read_in_parts(&self) -> bool {
         self.nested && self.keys >= 1_000
     }

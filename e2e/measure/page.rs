@@ -21,13 +21,13 @@ const WHO: [&str; 6] = [
 
 /// The forms in which both write: ours, theirs, and what they are.
 const FORMS: [(&str, &str, &str); 2] = [(WHO[1], WHO[4], "tree"), (WHO[2], WHO[3], "JSON")];
-/// Where one way of each was measured: what an outage or many changes do does not depend on the form.
+/// Where one way of each was measured: what an outage does does not depend on the form.
 const EITHER: [(&str, &str, &str); 1] = [(TREE, RIVAL, "tree and JSON")];
 /// Theirs as it is when nobody has told it to go on after errors.
 const DEFAULT: &str = "consul-template, default retry";
 
 /// What is shown of each load.
-const SHOWN: [What; 9] = [
+const SHOWN: [What; 10] = [
     What::Change,
     What::ChangeCpu,
     What::ChangeBytes,
@@ -35,6 +35,7 @@ const SHOWN: [What; 9] = [
     What::SeedPeak,
     What::Rss,
     What::Private,
+    What::Volume,
     What::Burst,
     What::RestBytes,
 ];
@@ -148,7 +149,7 @@ fn wins(results: &Results, what: What) -> Vec<String> {
         let is_either = results.get(what, &load, WHO[4]).is_none();
         let forms: &[_] = if is_either { &EITHER } else { &FORMS };
         for (ours, theirs, form) in forms {
-            let median = |who| results.get(what, &load, who).map(|series| series.median());
+            let median = |who| results.median(what, &load, who);
             let (Some(ours), Some(theirs)) = (median(ours), median(theirs)) else { continue };
             if theirs < ours * 0.95 {
                 let [ours, theirs] = [ours, theirs].map(table::number);

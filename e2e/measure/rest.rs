@@ -21,7 +21,8 @@ const SETTLED: Duration = Duration::from_millis(700);
 /// After a change: until what it replaced is gone. After a question: until what it took is given back. Shorter than
 /// any question is held.
 const AT_REST: Duration = Duration::from_millis(6_500);
-/// A body each is counted by nobody: within a minute that is looked at, it would be there fifteen times too often.
+/// How often seedcar's heartbeat reads all here: with its own period it would fall into one in some of the minutes
+/// that are looked at, and count there as if it were in each.
 pub const SELDOM: &str = "24h";
 const LOOK: Duration = Duration::from_millis(20);
 

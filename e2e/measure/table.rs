@@ -58,11 +58,14 @@ pub fn row(results: &Results, load: &Load, what: What, who: &[&str]) -> Option<V
     series().any(|series| series.is_some()).then(|| series().map(cell).chain(ratios).collect())
 }
 
-/// What ours is of another's. Of a difference that is nothing there is no ratio.
+/// What ours is of another's. To nothing there is no ratio, nor of a difference.
 fn ratio(results: &Results, load: &Load, what: What, to: &str) -> String {
     let median = |who| results.median(what, load, who).filter(|median| *median > 0.0);
     let of = median(TREE).zip(median(to)).filter(|_| !what.is_growth());
-    of.map_or("-".to_owned(), |(ours, theirs)| format!("{} x", number(ours / theirs)))
+    of.map_or("-".to_owned(), |(ours, theirs)| match ours / theirs {
+        less if less < 0.005 => "< 0.01 x".to_owned(),
+        ratio => format!("{} x", number(ratio)),
+    })
 }
 
 /// The middle and the spread; of changes the tail matters, too.

@@ -68,7 +68,7 @@ const HEARTBEAT: &str = "15m";
 // === impl Tool ===
 
 impl Tool {
-    /// All that can be run here; in a quick run without what only tells a server's work from a tool's.
+    /// All that can be run here; in a quick run without the way without compression.
     pub fn all(quick: bool) -> Vec<Self> {
         let mut all = vec![Self::SeedcarTree, Self::SeedcarJson];
         if template().is_some() {

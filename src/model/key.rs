@@ -175,7 +175,7 @@ pub(super) fn check(path: &str) -> Option<Unsafe> {
     if path.len() > PATH_MAX || path.bytes().filter(|byte| *byte == b'/').count() >= DEEPEST {
         return Some(Unsafe::TooLong);
     }
-    // One look does for nearly all: each of these is another byte.
+    // One look does for nearly all: none of these three is made of such bytes.
     if !path.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
         if path.chars().any(char::is_control) {
             return Some(Unsafe::Control);

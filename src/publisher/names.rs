@@ -28,34 +28,36 @@ pub fn link(volume: &Volume, names: &[&str], seen: &mut Option<Seen>) -> Result<
     if volume.is_tmpfs && !was_plain && *seen == Some(now) {
         return Ok(());
     }
-    *seen = None;
     let made = make(volume, names, &found, was_plain);
     let removed = remove_others(volume, names, &found, was_plain);
+    // Where something was made there are other inodes now: the next look sees whether they are right.
+    *seen = matches!((&made, &removed), (Ok(false), Ok(false))).then_some(now);
     made.and(removed)?;
-    // Right as it was found, where there was nothing to do. What was made now, somebody may have changed since: the
-    // next look reads it.
-    let after = Seen::of(&volume::numbered_entries(volume.live.as_fd())?, names);
-    *seen = (after == now).then_some(now);
     if was_plain { takeover::leave_plain(volume) } else { Ok(()) }
 }
 
-/// One name that is blocked by a stranger's directory does not stop the others.
-fn make(volume: &Volume, names: &[&str], found: &[Entry], was_plain: bool) -> Result<()> {
+/// Returns whether one was made. One name that is blocked by a stranger's directory does not stop the others.
+fn make(volume: &Volume, names: &[&str], found: &[Entry], was_plain: bool) -> Result<bool> {
     let there: HashSet<&[u8]> = found.iter().map(|(name, ..)| name.to_bytes()).collect();
-    let mut made = Ok(());
+    let mut made = Ok(false);
     for name in names {
         let to = format!("{DATA}/{name}");
         let is_new =
             !there.contains(name.as_bytes()) && fs::symlinkat(&*to, &volume.live, *name).is_ok();
-        if !is_new {
-            made = made.and(volume.set_link(name, &to, was_plain));
-        }
+        let one = if is_new { Ok(true) } else { volume.set_link(name, &to, was_plain) };
+        made = both(made, one);
     }
     made
 }
 
-fn remove_others(volume: &Volume, names: &[&str], found: &[Entry], was_plain: bool) -> Result<()> {
-    let mut removed = Ok(());
+/// Returns whether one was removed.
+fn remove_others(
+    volume: &Volume,
+    names: &[&str],
+    found: &[Entry],
+    was_plain: bool,
+) -> Result<bool> {
+    let mut removed = Ok(false);
     for (name, kind, _) in found {
         // What is no UTF-8 is nothing of ours.
         let Ok(name) = name.to_str() else { continue };
@@ -63,19 +65,29 @@ fn remove_others(volume: &Volume, names: &[&str], found: &[Entry], was_plain: bo
             continue;
         }
         if was_plain && !name.starts_with("..") {
-            removed = removed.and(remove(volume.live.as_fd(), name));
+            removed = both(removed, remove(volume.live.as_fd(), name).map(|()| true));
         } else if *kind == FileType::Symlink {
-            removed = removed.and(unlink_ours(volume, name));
+            removed = both(removed, unlink_ours(volume, name));
         }
     }
     removed
 }
 
-/// Removes a name that leads into `..data/`.
-fn unlink_ours(volume: &Volume, name: &str) -> Result<()> {
+/// The first error, or whether anything was done.
+fn both(before: Result<bool>, one: Result<bool>) -> Result<bool> {
+    match (before, one) {
+        (Ok(before), Ok(one)) => Ok(before || one),
+        (before, one) => before.and(one),
+    }
+}
+
+/// Removes a name that leads into `..data/`. Returns whether it was one.
+fn unlink_ours(volume: &Volume, name: &str) -> Result<bool> {
     match volume::read_link(&volume.live, name)? {
-        Some(to) if to.strip_prefix("..data/") == Some(name) => unlink(&volume.live, name),
-        _ => Ok(()),
+        Some(to) if to.strip_prefix("..data/") == Some(name) => {
+            unlink(&volume.live, name).map(|()| true)
+        }
+        _ => Ok(false),
     }
 }
 

@@ -218,16 +218,16 @@ impl Volume {
     }
 
     /// Points `link` in `live/` at `target`, by one rename, whatever the name was before: a directory, too,
-    /// where those are `ours` to remove.
-    pub fn set_link(&self, link: &str, target: &str, ours: bool) -> Result<()> {
+    /// where those are `ours` to remove. Returns whether it pointed elsewhere.
+    pub fn set_link(&self, link: &str, target: &str, ours: bool) -> Result<bool> {
         if read_link(&self.live, link)?.as_deref() == Some(target) {
-            return Ok(());
+            return Ok(false);
         }
         remove(self.live.as_fd(), LINK_TMP)?;
         fs::symlinkat(target, &self.live, LINK_TMP).step("symlink a key's name")?;
         let live = self.live.as_fd();
         if ours {
-            return put(live, LINK_TMP, live, link).step("rename to a key's name");
+            return put(live, LINK_TMP, live, link).step("rename to a key's name").map(|()| true);
         }
         let renamed = fs::renameat(&self.live, LINK_TMP, &self.live, link);
         if renamed.is_err() {
@@ -235,7 +235,7 @@ impl Volume {
         }
         match renamed {
             Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => Err(Error::Blocked),
-            other => other.step("rename to a key's name"),
+            other => other.step("rename to a key's name").map(|()| true),
         }
     }
 }
