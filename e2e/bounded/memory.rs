@@ -45,6 +45,7 @@ pub fn most_of<T>(pid: u32, happen: impl FnOnce() -> T) -> (u64, T) {
             let mut most = 0;
             while !stop.load(Ordering::Relaxed) {
                 most = most.max(of(pid).anonymous);
+                // The pace of the looks, on a core that others use; nothing is waited for.
                 std::thread::sleep(Duration::from_micros(500));
             }
             most

@@ -6,9 +6,10 @@
 use super::burst;
 use super::load::{Load, MIDDLE, SMALL};
 use super::result::{FLOOR, RIVAL, Results, TREE, What};
+use super::tool::Tool;
 
 /// Ours with another output, which may take what the README says of it.
-const JSON: &str = "seedcar, JSON";
+const JSON: &str = Tool::SeedcarJson.name();
 
 /// A budget that is missed today. A run tells of it and does not fail; once it is kept it is to be taken out.
 struct Pending {

@@ -8,23 +8,27 @@ use std::process::ExitCode;
 use super::load::{self, Load};
 use super::result::{FLOOR, RIVAL, Results, TREE, What};
 use super::table;
+use super::tool::Tool;
 
 /// The columns; the rival in the same two forms.
 const WHO: [&str; 6] = [
     FLOOR,
-    "seedcar, tree",
-    "seedcar, JSON",
-    "consul-template, JSON",
-    "consul-template, mirror",
-    "consul-template, JSON, no gzip",
+    Tool::SeedcarTree.name(),
+    Tool::SeedcarJson.name(),
+    Tool::TemplateJson.name(),
+    Tool::TemplateMirror.name(),
+    Tool::TemplatePlain.name(),
 ];
 
+/// Theirs with a file for each key.
+const MIRROR: &str = Tool::TemplateMirror.name();
 /// The forms in which both write: ours, theirs, and what they are.
-const FORMS: [(&str, &str, &str); 2] = [(WHO[1], WHO[4], "tree"), (WHO[2], WHO[3], "JSON")];
+const FORMS: [(&str, &str, &str); 2] =
+    [(TREE, MIRROR, "tree"), (Tool::SeedcarJson.name(), RIVAL, "JSON")];
 /// Where one way of each was measured: what an outage does does not depend on the form.
 const EITHER: [(&str, &str, &str); 1] = [(TREE, RIVAL, "tree and JSON")];
 /// Theirs as it is when nobody has told it to go on after errors.
-const DEFAULT: &str = "consul-template, default retry";
+const DEFAULT: &str = Tool::TemplateDefault.name();
 
 /// What is shown of each load.
 const SHOWN: [What; 10] = [
@@ -146,7 +150,7 @@ fn rivals_wins(results: &Results) -> String {
 fn wins(results: &Results, what: What) -> Vec<String> {
     let mut wins = Vec::new();
     for load in results.loads() {
-        let is_either = results.get(what, &load, WHO[4]).is_none();
+        let is_either = results.get(what, &load, MIRROR).is_none();
         let forms: &[_] = if is_either { &EITHER } else { &FORMS };
         for (ours, theirs, form) in forms {
             let median = |who| results.median(what, &load, who);

@@ -10,6 +10,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::load::Load;
 use super::result::{FLOOR, Results, What};
 use super::table::number;
+use super::tool::Tool;
 
 /// What is drawn, from above.
 const PANELS: [What; 5] =
@@ -17,10 +18,10 @@ const PANELS: [What; 5] =
 /// Who, and how: ours in blue, the rival in orange, the floor between them in grey.
 const WHO: [(&str, RGBColor); 5] = [
     (FLOOR, RGBColor(176, 182, 188)),
-    ("seedcar, tree", RGBColor(22, 96, 167)),
-    ("seedcar, JSON", RGBColor(116, 178, 226)),
-    ("consul-template, JSON", RGBColor(209, 101, 22)),
-    ("consul-template, mirror", RGBColor(244, 180, 116)),
+    (Tool::SeedcarTree.name(), RGBColor(22, 96, 167)),
+    (Tool::SeedcarJson.name(), RGBColor(116, 178, 226)),
+    (Tool::TemplateJson.name(), RGBColor(209, 101, 22)),
+    (Tool::TemplateMirror.name(), RGBColor(244, 180, 116)),
 ];
 const WIDTH: u32 = 1180;
 const PANEL: u32 = 230;

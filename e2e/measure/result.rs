@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::load::{self, Load};
 use super::machine::Machine;
+use super::tool::Tool;
 use super::{picture, table};
 use crate::quantile::quantile;
 
@@ -119,11 +120,11 @@ pub struct Results {
 /// The name under which the floor stands.
 pub const FLOOR: &str = "floor";
 /// Ours, which is held against the others.
-pub const TREE: &str = "seedcar, tree";
+pub const TREE: &str = Tool::SeedcarTree.name();
 /// Theirs, which it is held against.
-pub const RIVAL: &str = "consul-template, JSON";
+pub const RIVAL: &str = Tool::TemplateJson.name();
 /// The same without what compressing costs the server and undoing it the tool.
-pub const RIVAL_PLAIN: &str = "consul-template, JSON, no gzip";
+pub const RIVAL_PLAIN: &str = Tool::TemplatePlain.name();
 
 /// For tables.
 pub fn millis(time: Duration) -> f64 {

@@ -4,16 +4,17 @@ use std::fmt::Write as _;
 
 use super::load::Load;
 use super::result::{FLOOR, RIVAL, Results, Series, TREE, What};
+use super::tool::Tool;
 
 /// The columns, from the floor to the rival.
 pub const WHO: [&str; 7] = [
     FLOOR,
-    "seedcar, tree",
-    "seedcar, JSON",
-    "consul-template, JSON",
-    "consul-template, JSON, no gzip",
-    "consul-template, mirror",
-    "consul-template, default retry",
+    Tool::SeedcarTree.name(),
+    Tool::SeedcarJson.name(),
+    Tool::TemplateJson.name(),
+    Tool::TemplatePlain.name(),
+    Tool::TemplateMirror.name(),
+    Tool::TemplateDefault.name(),
 ];
 
 /// The columns after them: what ours is of the floor, and of the rival.

@@ -81,7 +81,7 @@ impl Tool {
     }
 
     /// Its name in tables.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::SeedcarTree => "seedcar, tree",
             Self::SeedcarJson => "seedcar, JSON",
