@@ -55,7 +55,7 @@ pub struct Effort {
     pub outages: &'static [u64],
     /// After how many changes it is asked what a tool holds, and after how many again.
     pub growth: (usize, usize),
-    /// Whether each of these is seen before the next one.
+    /// Whether seedcar has shown each of these before the next one.
     pub each_is_shown: bool,
 }
 

@@ -17,7 +17,8 @@ struct Size {
     inodes: usize,
 }
 
-/// One of each kind follows the same changes, each of which both have shown before the next one in a full run.
+/// One of each kind follows the same changes. In a full run seedcar has shown each of them before the next one;
+/// consul-template, which would take ten times as long, may put several into one.
 pub fn measure(run: &Run<'_>, results: &mut Results) {
     let one_each = |tool: &&Tool| matches!(tool, Tool::SeedcarTree | Tool::TemplateJson);
     let tools = run.tools.iter().filter(one_each);
@@ -41,11 +42,12 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
 fn changes(run: &Run<'_>, all: &[(Tool, Place)], count: usize) {
     for n in 1..=count {
         let change = run.load.change(run.consul);
-        if run.effort.each_is_shown || n == count {
-            for (_, place) in all {
+        for (tool, place) in all {
+            if n == count || (run.effort.each_is_shown && tool.is_seedcar()) {
                 place.shows(run.load, &change);
             }
-        } else {
+        }
+        if !run.effort.each_is_shown {
             thread::sleep(Duration::from_millis(10));
         }
     }
