@@ -51,9 +51,9 @@ const OTHERS: usize = 40;
 const ALL: [What; 5] =
     [What::Rest, What::Change, What::Outage, What::OutageAndChange, What::Rollout];
 
-/// Plays the stories of all fleets, or of those that `only` names, with commas between; prints the table, and writes
-/// everything below `target/bench/`.
-pub fn bench(quick: bool, only: Option<&str>) -> ExitCode {
+/// Plays the stories of all fleets, or of those that `only` names, with commas between; prints the table under a line
+/// about the machine, and writes everything below `target/bench/`.
+pub fn bench(quick: bool, only: Option<&str>, machine: &str) -> ExitCode {
     let plan = if quick { QUICK } else { FULL };
     let mut tools = vec![Tool::Seedcar, Tool::OneAddress];
     if std::env::var_os("SEEDCAR_BEFORE").is_some() {
@@ -78,8 +78,8 @@ pub fn bench(quick: bool, only: Option<&str>) -> ExitCode {
     };
     let stories: Vec<_> = tools.iter().map(play).collect();
     let into = PathBuf::from(if quick { "target/bench/quick" } else { "target/bench" });
-    report::write(&stories, &into).expect("write the results");
-    println!("{}", report::markdown(&stories));
+    report::write(&stories, machine, &into).expect("write the results");
+    println!("{}", report::markdown(&stories, machine));
     println!("the table, the figures and the picture are in {}: fleet.*", into.display());
     ExitCode::SUCCESS
 }

@@ -13,18 +13,18 @@ use super::play::{Phase, Sample, Story};
 use super::servers::Done;
 
 /// Writes `fleet.md`, `fleet.json` and `fleet.svg`.
-pub fn write(stories: &[Story], into: &Path) -> io::Result<()> {
+pub fn write(stories: &[Story], machine: &str, into: &Path) -> io::Result<()> {
     fs::create_dir_all(into)?;
     let told: Vec<Value> = stories.iter().map(json).collect();
-    fs::write(into.join("fleet.json"), serde_json::to_string(&told)?)?;
-    fs::write(into.join("fleet.md"), markdown(stories))?;
+    fs::write(into.join("fleet.json"), json!({"machine": machine, "fleets": told}).to_string())?;
+    fs::write(into.join("fleet.md"), markdown(stories, machine))?;
     picture::draw(stories, &into.join("fleet.svg")).map_err(io::Error::other)
 }
 
-/// The table.
-pub fn markdown(stories: &[Story]) -> String {
-    let mut page = String::from(
-        "Leader / both followers together. Sent: all that a server's process wrote, to sidecars, to other servers \
+/// The table, under a line about the machine.
+pub fn markdown(stories: &[Story], machine: &str) -> String {
+    let mut page = format!(
+        "{machine}.\n\nLeader / both followers together. Sent: all that a server's process wrote, to sidecars, to other servers \
          and to its disk. Bodies: answers with the whole prefix at the servers' HTTP ports. Peak: the busiest second.\n\n\
          | fleet | phase | s | p50 / p99 / max s | CPU s | sent MB | bodies MB | bodies | doorbells | requests/s | peak requests/s | peak MB/s |\n\
          |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",

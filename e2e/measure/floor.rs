@@ -19,28 +19,41 @@ use crate::scratch::in_memory;
 /// Longer than any question is held here.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Reads the whole prefix and writes as many files, on the tools' core.
-pub fn seeds(run: &Run<'_>, results: &mut Results) {
-    for turn in 0..=run.effort.seeds {
-        let seed = || {
-            stay_with_tools();
-            let begun = Instant::now();
-            let size = read(run.consul.addr(), "").body.len();
-            assert!(size as u64 > run.load.payload(), "the whole was read");
-            let read = begun.elapsed();
-            let _written = write_files(run.load);
-            (size, read, begun.elapsed())
-        };
-        let (size, read, took) =
-            thread::scope(|scope| scope.spawn(seed).join().expect("it reads and writes"));
-        if turn > 0 {
-            let mut add = |what, value| results.add(what, run.load, FLOOR, value);
-            add(What::Seed, millis(took));
-            add(What::Read, millis(read));
-            add(What::Files, millis(took - read));
-            add(What::ChangeBytes, size as f64 / 1e3);
-        }
+/// A first start with nothing around it.
+pub struct Bare {
+    /// How long the question for the whole prefix took, read to its end.
+    read: Duration,
+    /// How long the files took.
+    files: Duration,
+    /// Of the body, in bytes.
+    size: usize,
+}
+
+// === impl Bare ===
+
+impl Bare {
+    /// Adds it as a sample.
+    pub fn add_to(&self, run: &Run<'_>, results: &mut Results) {
+        let mut add = |what, value| results.add(what, run.load, FLOOR, value);
+        add(What::Seed, millis(self.read + self.files));
+        add(What::Read, millis(self.read));
+        add(What::Files, millis(self.files));
+        add(What::ChangeBytes, self.size as f64 / 1e3);
     }
+}
+
+/// Reads the whole prefix and writes as many files, on the tools' core.
+pub fn seed(run: &Run<'_>) -> Bare {
+    let seed = || {
+        stay_with_tools();
+        let begun = Instant::now();
+        let size = read(run.consul.addr(), "").body.len();
+        assert!(size as u64 > run.load.payload(), "the whole was read");
+        let read = begun.elapsed();
+        let _written = write_files(run.load);
+        Bare { read, files: begun.elapsed() - read, size }
+    };
+    thread::scope(|scope| scope.spawn(seed).join().expect("it reads and writes"))
 }
 
 /// From a PUT to the last byte of the answer to a blocking query for the whole prefix; the first ones warm up

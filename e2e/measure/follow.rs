@@ -10,8 +10,8 @@ use super::process::Running;
 use super::result::{FLOOR, Results, What, millis};
 use super::tool::{Place, Tool};
 
-/// Changes where a median is all that is told: of a large prefix by all but the one way whose tail is held against a
-/// budget, and of any by the way without compression.
+/// Changes where a median is all that is told: where it is not one of the two ways whose tails are compared, and of
+/// a large prefix by the rival.
 const FEW: usize = 200;
 /// Changes that do not count, after each start.
 const WARM: usize = 5;
@@ -34,8 +34,8 @@ pub fn measure(run: &Run<'_>, results: &mut Results) {
             let running = place.follow(run.way(*tool));
             let is_few = match tool {
                 Tool::SeedcarTree => false,
-                Tool::TemplatePlain => true,
-                _ => is_large(run.load),
+                Tool::TemplateJson => is_large(run.load),
+                _ => true,
             };
             changes_of(run, *tool, &place, &running, if is_few { few } else { count }, results);
         }

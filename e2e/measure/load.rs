@@ -66,9 +66,10 @@ impl Load {
         value(token, self.value)
     }
 
-    /// Whether only the changed directory is read, and that is a small part: seedcar reads less than a megabyte whole.
+    /// Whether only what is near a changed key is read, and that is a small part: seedcar reads less than a megabyte
+    /// whole.
     pub fn is_read_in_parts(&self) -> bool {
-        self.nested && self.keys >= 1_000
+        self.keys >= 1_000
     }
 
     /// All bytes of all values.
@@ -103,8 +104,14 @@ impl Load {
         Change { n, token, begun }
     }
 
-    /// Writes many keys anew, in transactions as fast as Consul takes them. Returns the last of them; its PUT
-    /// counts from its end.
+    /// Writes many keys anew, one by one as fast as Consul takes them. Returns the last of them; its PUT counts from
+    /// its end.
+    pub fn storm(&self, consul: &Consul, keys: usize) -> Change {
+        let change = (0..keys).map(|_| self.change(consul)).last().expect("some keys");
+        Change { begun: Instant::now(), ..change }
+    }
+
+    /// The same in transactions.
     pub fn burst(&self, consul: &Consul, keys: usize) -> Change {
         // Each write is another value: the same again is no change to Consul.
         let write = |n: usize| {

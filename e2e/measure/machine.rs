@@ -46,6 +46,22 @@ impl Machine {
         Self { quick, facts, digests: digests.map(|path| digest(&path)).collect() }
     }
 
+    /// The same, of figures some of which are from an earlier day.
+    pub fn since(mut self, earlier: &Self) -> Self {
+        let first = earlier.measured().split(" to ").next().unwrap_or_default().to_owned();
+        let today = self.measured().to_owned();
+        if first != today {
+            let days = self.facts.iter_mut().filter(|(name, _)| name == MEASURED);
+            days.for_each(|(_, is)| *is = format!("{first} to {today}"));
+        }
+        self
+    }
+
+    fn measured(&self) -> &str {
+        let fact = self.facts.iter().find(|(name, _)| name == MEASURED);
+        fact.map_or("", |(_, is)| is)
+    }
+
     /// One line for people.
     pub fn line(&self) -> String {
         let facts = self.facts.iter().map(|(name, is)| format!("{name} {is}"));

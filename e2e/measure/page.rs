@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::budget;
 use super::load::{self, Load};
 use super::result::{FLOOR, RIVAL, Results, TREE, What};
 use super::table;
@@ -25,13 +26,14 @@ const MIRROR: &str = Tool::TemplateMirror.name();
 /// The forms in which both write: ours, theirs, and what they are.
 const FORMS: [(&str, &str, &str); 2] =
     [(TREE, MIRROR, "tree"), (Tool::SeedcarJson.name(), RIVAL, "JSON")];
-/// Where one way of each was measured: what an outage does does not depend on the form.
+/// Where one way of each was measured (what an outage does does not depend on the form), or so often that there is a
+/// tail.
 const EITHER: [(&str, &str, &str); 1] = [(TREE, RIVAL, "tree and JSON")];
 /// Theirs as it is when nobody has told it to go on after errors.
 const DEFAULT: &str = Tool::TemplateDefault.name();
 
 /// What is shown of each load.
-const SHOWN: [What; 10] = [
+const SHOWN: [What; 12] = [
     What::Change,
     What::ChangeCpu,
     What::ChangeBytes,
@@ -42,12 +44,12 @@ const SHOWN: [What; 10] = [
     What::Volume,
     What::Burst,
     What::RestBytes,
-];
-
-/// What is shown once, for the one load that it was measured under.
-const ONCE: [What; 10] = [
     What::RestRequests,
     What::RestWakes,
+];
+
+/// What is measured under one load.
+const ONCE: [What; 8] = [
     What::BusyRequests,
     What::EmptyRequests,
     What::Killed(20),
@@ -70,6 +72,9 @@ pub fn write(from: &Path) -> ExitCode {
     };
     if results.machine.quick {
         return refused("the last run was a quick one: run e2e/bench without --quick");
+    }
+    if !results.series.iter().any(|series| series.who == RIVAL) {
+        return refused("consul-template was not measured: install Go, and run e2e/bench");
     }
     if results.loads().len() < load::FULL.len() {
         return refused("some loads were not measured: run e2e/bench for those, too");
@@ -107,10 +112,20 @@ fn section(results: &Results) -> String {
     for what in ONCE {
         let measured = results.series.iter().find(|series| series.what == what);
         if let Some(load) = measured.map(|series| series.load) {
-            row(&mut text, results, &load, what, &format!("{} ({})", what.title(), load.keys));
+            row(&mut text, results, &load, what, &format!("{} ({load})", what.title()));
         }
     }
-    text + &by_default(results) + &rivals_wins(results)
+    text + &by_default(results) + &misses(results) + &rivals_wins(results)
+}
+
+/// The project's own budgets that this run has missed, a line each.
+fn misses(results: &Results) -> String {
+    let misses = budget::misses(results);
+    if misses.is_empty() {
+        return "\nThis run kept all budgets.\n".to_owned();
+    }
+    let lines: String = misses.iter().map(|miss| format!("* {miss}.\n")).collect();
+    format!("\nThis run missed budgets that the project has set itself:\n\n{lines}")
 }
 
 /// What outages do to consul-template that is not told to go on.
@@ -141,24 +156,37 @@ fn rivals_wins(results: &Results) -> String {
         }
     }
     if text.is_empty() {
-        return "\nIn this run consul-template was better in nothing.\n".to_owned();
+        return "\nIn this run consul-template was better in nothing by more than a twentieth.\n"
+            .to_owned();
     }
-    format!("\nIn this run consul-template was better in (its figure and ours):\n\n{text}")
+    format!(
+        "\nIn this run consul-template was better by more than a twentieth in (its figure and ours):\n\n{text}"
+    )
 }
 
-/// Where its way is below the same way of ours by more than a twentieth.
+/// Where its way is below the same way of ours by more than a twentieth: in the median, and where there is one in
+/// the tail.
 fn wins(results: &Results, what: What) -> Vec<String> {
     let mut wins = Vec::new();
     for load in results.loads() {
+        let mut compare = |name: &str, form: &str, ours: Option<f64>, theirs: Option<f64>| {
+            let Some((ours, theirs)) = ours.zip(theirs) else { return };
+            if theirs < ours * 0.95 {
+                let [ours, theirs] = [ours, theirs].map(table::number);
+                wins.push(format!("{theirs} and {ours} ({name}{load}, {form})"));
+            }
+        };
         let is_either = results.get(what, &load, MIRROR).is_none();
         let forms: &[_] = if is_either { &EITHER } else { &FORMS };
         for (ours, theirs, form) in forms {
             let median = |who| results.median(what, &load, who);
-            let (Some(ours), Some(theirs)) = (median(ours), median(theirs)) else { continue };
-            if theirs < ours * 0.95 {
-                let [ours, theirs] = [ours, theirs].map(table::number);
-                wins.push(format!("{theirs} and {ours} ({load}, {form})"));
-            }
+            compare("", form, median(ours), median(theirs));
+        }
+        for (ours, theirs, form) in EITHER {
+            let series = |who| results.get(what, &load, who).filter(|series| series.has_a_tail());
+            let tail = |who, part| series(who).map(|series| series.quantile(part));
+            compare("p99, ", form, tail(ours, 0.99), tail(theirs, 0.99));
+            compare("longest, ", form, tail(ours, 1.0), tail(theirs, 1.0));
         }
     }
     wins

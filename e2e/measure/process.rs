@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The cores that this process was given, before it took one of them.
@@ -48,11 +48,16 @@ pub fn on_server_core<T>(start: impl FnOnce() -> T) -> T {
     started
 }
 
-/// A command that runs on the tools' core, and says nothing.
+/// A command that runs on the tools' core, and says nothing. It ends with the thread that starts it: one that a
+/// killed run leaves would be on that core beside the next run's.
 pub fn on_tool_core(mut command: Command) -> Command {
     let core = core(1);
-    // SAFETY: one system call on a value of the child's own.
-    unsafe { command.pre_exec(move || Ok(stay_on(core)?)) };
+    let begin = move || {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        Ok(stay_on(core)?)
+    };
+    // SAFETY: two system calls on values of the child's own.
+    unsafe { command.pre_exec(begin) };
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }

@@ -39,7 +39,7 @@ pub enum What {
     ChangeInstructions,
     /// Bytes that Consul sent for it, in kB.
     ChangeBytes,
-    /// From the last of many writes to the final state.
+    /// From the last of many writes in few transactions to the final state.
     Burst,
     /// CPU of that.
     BurstCpu,
@@ -47,6 +47,14 @@ pub enum What {
     BurstRequests,
     /// How often the files were written anew for it.
     BurstPublishes,
+    /// From the last of many single PUTs to the final state.
+    Storm,
+    /// CPU of that.
+    StormCpu,
+    /// Requests of that.
+    StormRequests,
+    /// How often the files were written anew for it.
+    StormPublishes,
     /// Resident at rest, in MB.
     Rss,
     /// Private and written at rest, in MB.
@@ -148,10 +156,14 @@ impl What {
             Self::ChangeCpu => "CPU of a change, ms",
             Self::ChangeInstructions => "instructions of a change, millions",
             Self::ChangeBytes => "bytes of a change, kB",
-            Self::Burst => "last of 1,000 writes to the final state, ms",
-            Self::BurstCpu => "CPU of 1,000 writes, ms",
-            Self::BurstRequests => "requests of 1,000 writes",
-            Self::BurstPublishes => "publishes of 1,000 writes",
+            Self::Burst => "last of 1,000 writes in 16 transactions to the final state, ms",
+            Self::BurstCpu => "CPU of 1,000 writes in 16 transactions, ms",
+            Self::BurstRequests => "requests of 1,000 writes in 16 transactions",
+            Self::BurstPublishes => "publishes of 1,000 writes in 16 transactions",
+            Self::Storm => "last of 1,000 PUTs to the final state, ms",
+            Self::StormCpu => "CPU of 1,000 PUTs, ms",
+            Self::StormRequests => "requests of 1,000 PUTs",
+            Self::StormPublishes => "publishes of 1,000 PUTs",
             Self::Rss => "resident memory at rest, MB",
             Self::Private => "private memory at rest, MB",
             Self::Volume => "memory of the volume at rest, MB",
@@ -186,6 +198,11 @@ impl What {
     /// Whether it is a difference, which can be nothing or less.
     pub fn is_growth(self) -> bool {
         self >= Self::GrowthPrivate
+    }
+
+    /// Whether it is one figure, of a pause that is drawn.
+    pub fn is_drawn(self) -> bool {
+        matches!(self, Self::Killed(_) | Self::Refused(_))
     }
 }
 
@@ -224,12 +241,13 @@ impl Results {
     /// What a full run of the same programs has left of other loads than those that are measured now; of a
     /// quick run nothing.
     pub fn continued(from: &Path, machine: Machine, without: &[&Load]) -> Self {
-        let mut series = match Self::read(from) {
-            Ok(left) if !machine.quick && left.machine.is_like(&machine) => left.series,
-            _ => Vec::new(),
-        };
-        series.retain(|series| !without.contains(&&series.load));
-        Self { machine, series }
+        let fresh = |machine| Self { machine, series: Vec::new() };
+        let Ok(mut left) = Self::read(from) else { return fresh(machine) };
+        left.series.retain(|series| !without.contains(&&series.load));
+        if machine.quick || left.series.is_empty() || !left.machine.is_like(&machine) {
+            return fresh(machine);
+        }
+        Self { machine: machine.since(&left.machine), series: left.series }
     }
 
     /// Adds a sample to a figure.

@@ -1,8 +1,9 @@
-//! First starts: a process begins, and all files are there.
+//! First starts: a process begins, and all files are there. The floor has its turn among them.
 
 use std::time::Instant;
 
 use super::Run;
+use super::floor;
 use super::process::ended;
 use super::result::{Results, What, millis};
 
@@ -10,6 +11,10 @@ use super::result::{Results, What, millis};
 pub fn measure(run: &Run<'_>, results: &mut Results) {
     let places: Vec<_> = run.tools.iter().map(|tool| (tool, tool.place())).collect();
     for turn in 0..=run.effort.seeds {
+        let bare = floor::seed(run);
+        if turn > 0 {
+            bare.add_to(run, results);
+        }
         for (tool, place) in &places {
             place.wipe();
             let ended = ended(&place.once(run.way(**tool)));

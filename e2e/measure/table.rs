@@ -59,10 +59,10 @@ pub fn row(results: &Results, load: &Load, what: What, who: &[&str]) -> Option<V
     series().any(|series| series.is_some()).then(|| series().map(cell).chain(ratios).collect())
 }
 
-/// What ours is of another's. To nothing there is no ratio, nor of a difference.
+/// What ours is of another's. To nothing there is no ratio, nor of a difference or of a figure that is drawn.
 fn ratio(results: &Results, load: &Load, what: What, to: &str) -> String {
     let median = |who| results.median(what, load, who).filter(|median| *median > 0.0);
-    let of = median(TREE).zip(median(to)).filter(|_| !what.is_growth());
+    let of = median(TREE).zip(median(to)).filter(|_| !what.is_growth() && !what.is_drawn());
     of.map_or("-".to_owned(), |(ours, theirs)| match ours / theirs {
         less if less < 0.005 => "< 0.01 x".to_owned(),
         ratio => format!("{} x", number(ratio)),

@@ -1,157 +1,10 @@
-//! The same manners on Secrets, which are kept in memory here and behave as the Kubernetes API
-//! documents it: versions change with every change, a patch is whole or not at all, values above
-//! 1 MiB in all are refused. The pods' tests have the real one.
+//! The same manners on Secrets.
+
+mod memory;
 
 use super::*;
-use crate::kubernetes::{self, secrets::Change, secrets::Secret};
-use crate::store::volume::Shelf;
+use memory::{Asked, Memory};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Some Secrets. Clones are the same ones.
-#[derive(Clone)]
-struct Memory(Arc<Mutex<Api>>);
-
-#[derive(Default)]
-struct Api {
-    secrets: Vec<Secret>,
-    /// How often each question was asked.
-    asked: Asked,
-    /// Answers the next questions, the first of them first.
-    refusals: Vec<u16>,
-    /// One of them, and what every question about it is answered with.
-    shut: Option<(usize, u16)>,
-    /// The same of every change.
-    fixed: Option<(usize, u16)>,
-    /// The answer to this change, counted from now, is lost; asked again, it is a conflict.
-    lost: Option<usize>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Asked {
-    versions: usize,
-    secrets: usize,
-    changes: usize,
-}
-
-const WIDE: Limits = Limits { max_bytes: 1 << 24, max_keys: 100 };
-
-impl Memory {
-    fn new(count: usize) -> Self {
-        let secret = Secret { version: "1".into(), ..Secret::default() };
-        let api = Api { secrets: vec![secret; count], ..Api::default() };
-        Self(Arc::new(Mutex::new(api)))
-    }
-
-    fn open(&self) -> Store {
-        let volume = Volume::secrets(Box::new(self.clone()));
-        Store { volume, access: Access::Write, limits: WIDE }
-    }
-
-    /// A store while whose work something happens, at this point of it.
-    fn open_while(&self, at: usize, happens: impl Fn(&Memory) + Send + 'static) -> Store {
-        let passed = AtomicUsize::new(0);
-        let shelf = Meddling { memory: self.clone(), passed, at, happens };
-        Store { volume: Volume::secrets(Box::new(shelf)), ..self.open() }
-    }
-
-    fn asked(&self) -> Asked {
-        std::mem::take(&mut self.0.lock().unwrap().asked)
-    }
-
-    fn shut(&self, shut: Option<(usize, u16)>) {
-        self.0.lock().unwrap().shut = shut;
-    }
-
-    fn refuse(&self, answers: &[u16]) {
-        self.0.lock().unwrap().refusals = answers.to_vec();
-    }
-
-    /// Every key with the Secret it is in.
-    fn keys(&self) -> Vec<(usize, String)> {
-        let api = self.0.lock().unwrap();
-        let secrets = api.secrets.iter().enumerate();
-        secrets.flat_map(|(at, s)| s.data.keys().map(move |key| (at, key.clone()))).collect()
-    }
-
-    fn change(
-        &self,
-        at: usize,
-        change: impl FnOnce(&mut std::collections::BTreeMap<String, Vec<u8>>),
-    ) {
-        let mut api = self.0.lock().unwrap();
-        let secret = &mut api.secrets[at];
-        change(&mut secret.data);
-        secret.version += "x";
-    }
-}
-
-impl Api {
-    fn answer(&mut self, at: usize) -> Result<(), kubernetes::Error> {
-        if let Some((_, status)) = self.shut.filter(|(shut, _)| *shut == at) {
-            return refused(status);
-        }
-        if self.refusals.is_empty() {
-            return Ok(());
-        }
-        match self.refusals.remove(0) {
-            0 => Ok(()),
-            status => refused(status),
-        }
-    }
-}
-
-fn refused<T>(status: u16) -> Result<T, kubernetes::Error> {
-    Err(kubernetes::Error::Refused { status, reason: "Test".into(), message: String::new() })
-}
-
-impl Shelf for Memory {
-    fn count(&self) -> usize {
-        self.0.lock().unwrap().secrets.len()
-    }
-
-    fn version(&self, at: usize) -> Result<String, kubernetes::Error> {
-        let mut api = self.0.lock().unwrap();
-        api.asked.versions += 1;
-        api.answer(at)?;
-        Ok(api.secrets[at].version.clone())
-    }
-
-    fn secret(&self, at: usize) -> Result<Secret, kubernetes::Error> {
-        let mut api = self.0.lock().unwrap();
-        api.asked.secrets += 1;
-        api.answer(at)?;
-        Ok(api.secrets[at].clone())
-    }
-
-    fn change(&self, at: usize, change: &Change) -> Result<(), kubernetes::Error> {
-        let mut api = self.0.lock().unwrap();
-        api.asked.changes += 1;
-        api.answer(at)?;
-        if let Some((_, status)) = api.fixed.filter(|(fixed, _)| *fixed == at) {
-            return refused(status);
-        }
-        let secret = &mut api.secrets[at];
-        if change.version.as_ref().is_some_and(|v| *v != secret.version) {
-            return refused(409);
-        }
-        let mut data = secret.data.clone();
-        data.retain(|key, _| !change.remove.contains(key));
-        data.extend(change.set.iter().cloned());
-        if data.values().map(Vec::len).sum::<usize>() > 1 << 20 {
-            return refused(422);
-        }
-        if data != secret.data {
-            secret.data = data;
-            let number: u64 = secret.version.trim_end_matches('x').parse().unwrap();
-            secret.version = (number + 1).to_string();
-        }
-        let lost = api.lost == Some(0);
-        api.lost = api.lost.and_then(|left| left.checked_sub(1));
-        if lost { refused(409) } else { Ok(()) }
-    }
-}
 
 /// Bytes that do not pack.
 fn noise(seed: u64, length: usize) -> Snapshot {
@@ -178,7 +31,7 @@ fn a_backup_is_written_and_found_and_packed() {
     let keys = memory.keys();
     assert_eq!(keys.len(), 1);
     assert_eq!(keys[0].1, written.sound.name, "under its own name, in one Secret");
-    let packed = memory.0.lock().unwrap().secrets[keys[0].0].data[&keys[0].1].len();
+    let packed = memory.value(&keys[0].1).unwrap().len();
     assert!(packed < 5_000, "{packed}");
     let found = memory.open().newest(&id()).unwrap().best.unwrap();
     assert_eq!((found.snapshot, found.name), (long, written.sound.name));
@@ -399,9 +252,7 @@ fn whatever_is_in_the_secrets_nothing_panics_and_the_next_write_works() {
     for _ in 0..300 {
         let memory = Memory::new(2);
         let name = memory.open().write(&id(), &content("v"), at(0), "").unwrap().sound.name;
-        let packed =
-            memory.0.lock().unwrap().secrets.iter().find_map(|s| s.data.get(&name).cloned());
-        let packed = packed.unwrap();
+        let packed = memory.value(&name).unwrap();
         for _ in 0..random.usize(1..6) {
             let mut bytes = packed.clone();
             for _ in 0..random.usize(0..20) {
@@ -477,45 +328,6 @@ fn nothing_makes_way_for_what_has_no_room_all_the_same() {
     let error = store.write(&id(), &noise(9, 1_600_000), at(9), "").unwrap_err();
     assert_eq!((error.kind(), memory.keys()), (Kind::Full, before));
     assert!(error.to_string().contains("room for 1499"), "what can be made free counts: {error}");
-}
-
-/// Something happens at one point: before a question, or after a change has been answered.
-struct Meddling<F> {
-    memory: Memory,
-    passed: AtomicUsize,
-    at: usize,
-    happens: F,
-}
-
-impl<F: Fn(&Memory)> Meddling<F> {
-    fn point(&self) {
-        if self.passed.fetch_add(1, Ordering::Relaxed) == self.at {
-            (self.happens)(&self.memory);
-        }
-    }
-}
-
-impl<F: Fn(&Memory) + Send> Shelf for Meddling<F> {
-    fn count(&self) -> usize {
-        self.memory.count()
-    }
-
-    fn version(&self, at: usize) -> Result<String, kubernetes::Error> {
-        self.point();
-        self.memory.version(at)
-    }
-
-    fn secret(&self, at: usize) -> Result<Secret, kubernetes::Error> {
-        self.point();
-        self.memory.secret(at)
-    }
-
-    fn change(&self, at: usize, change: &Change) -> Result<(), kubernetes::Error> {
-        self.point();
-        let answer = Shelf::change(&self.memory, at, change);
-        self.point();
-        answer
-    }
 }
 
 /// Two full Secrets, into which a backup is written while something happens at each of the first
@@ -614,7 +426,7 @@ fn a_backup_whose_answer_was_lost_stays() {
     let large = noise(1, 1_400_000);
     for lost in 0..2 {
         let memory = Memory::new(2);
-        memory.0.lock().unwrap().lost = Some(lost);
+        memory.lose(lost);
         let written = memory.open().write(&id(), &large, at(0), "").unwrap();
         assert!(written.new);
         assert_eq!(newest(&memory.open()), Some(large.clone()));
@@ -635,7 +447,7 @@ fn a_backup_that_cannot_be_read_back_stays_for_the_next_try() {
     assert!(!again.new && memory.keys().len() == 1);
     // Neither does one whose answer was lost with all that came after it.
     let memory = Memory::new(1);
-    memory.0.lock().unwrap().lost = Some(0);
+    memory.lose(0);
     memory.refuse(&[0, 0, 0, 500, 500, 500]);
     assert!(memory.open().write(&id(), &content("v"), at(0), "").is_err());
     assert_eq!(newest(&memory.open()), Some(content("v")));
@@ -648,7 +460,7 @@ fn a_secret_that_takes_no_change_is_done_without() {
         let store = memory.open();
         store.write(&id(), &noise(1, 400_000), at(0), "").unwrap();
         let holds = memory.keys()[0].0;
-        memory.0.lock().unwrap().fixed = Some((holds, status));
+        memory.fix(holds, status);
         // It would be the one that the next fills best.
         let written = store.write(&id(), &noise(2, 400_000), at(1), "").unwrap();
         assert!(written.new && written.untidy.unwrap().to_string().contains(&status.to_string()));
