@@ -55,8 +55,6 @@ pub struct Effort {
     pub outages: &'static [u64],
     /// After how many changes it is asked what a tool holds, and after how many again.
     pub growth: (usize, usize),
-    /// Whether seedcar has shown each of these before the next one.
-    pub each_is_shown: bool,
 }
 
 // === impl Run ===
@@ -87,7 +85,6 @@ const QUICK: Effort = Effort {
     beside: 8,
     outages: &[5],
     growth: (100, 1_000),
-    each_is_shown: false,
 };
 const FULL: Effort = Effort {
     quick: false,
@@ -100,7 +97,6 @@ const FULL: Effort = Effort {
     beside: 60,
     outages: &[20, 70],
     growth: (1_000, 10_000),
-    each_is_shown: true,
 };
 
 /// Where everything is written. A quick run has a place of its own: it must not take a long one's.
@@ -136,13 +132,13 @@ pub fn run() -> ExitCode {
     if has("--page") {
         return page::write(Path::new(INTO));
     }
+    let quick = has("--quick");
     let only = args.iter().find(|arg| !arg.starts_with("--"));
     if has("--fleet") {
-        let quick = has("--quick");
         let machine = Machine::here(quick).line();
         return crate::fleet::bench(quick, only.map(String::as_str), &machine);
     }
-    let effort = if has("--quick") { QUICK } else { FULL };
+    let effort = if quick { QUICK } else { FULL };
     let loads = loads(effort, only.map(String::as_str));
     if loads.is_empty() {
         eprintln!("no load has this in its name");

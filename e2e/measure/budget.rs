@@ -28,13 +28,13 @@ struct Pending {
 const PENDING: &[Pending] = &[
     Pending {
         says: "median from PUT to file",
-        under: |load| load.value < 10_000 && (!load.nested || !load.is_read_in_parts()),
+        under: |load| load.value < 10_000 && !load.is_read_by_directory(),
         why: "it asks the leader whether before it asks anyone what, and makes a link for each file of the directory",
         times: 2.5,
     },
     Pending {
         says: "median from PUT to file",
-        under: |load| load.nested && load.is_read_in_parts() && load.keys < 10_000,
+        under: |load| load.is_read_by_directory() && load.keys < 10_000,
         why: "it asks the leader whether, and searches where: that pays where the whole is larger",
         times: 1.8,
     },
@@ -125,8 +125,10 @@ pub fn misses(results: &Results) -> Vec<String> {
                 Verdict::Pending(pending) => format!("{} ({})", budget.says, pending.why),
                 Verdict::Missed => budget.says.clone(),
             };
-            let Some((is, most)) = budget.is.zip(budget.most) else { continue };
-            let figures = format!("{} of at most {} ({load})", number(is), number(most));
+            let figures = match budget.is.zip(budget.most) {
+                Some((is, most)) => format!("{} of at most {} ({load})", number(is), number(most)),
+                None => format!("not measured ({load})"),
+            };
             match misses.iter_mut().find(|(known, _)| *known == what) {
                 Some((_, all)) => all.push(figures),
                 None => misses.push((what, vec![figures])),
@@ -309,7 +311,7 @@ impl Held<'_> {
             self.part(format!("{says}, of {part:.2} x {of}"), what, part, of)
         };
         // Where only a part is read, below the wake that reads all.
-        let part = if self.load.nested && self.load.is_read_in_parts() { 1.0 } else { 1.25 };
+        let part = if self.load.is_read_by_directory() { 1.0 } else { 1.25 };
         let mut all = vec![ratio("median from PUT to file, ms", What::Change, part, FLOOR)];
         if !self.results.machine.quick {
             // A tail of few changes is chance.

@@ -44,7 +44,7 @@ fn grow(run: &Run<'_>, tool: Tool, results: &mut Results) {
 /// In a full run seedcar has shown each before the next one; consul-template, which would take ten times as long, may
 /// put several into one.
 fn changes(run: &Run<'_>, tool: Tool, place: &Place, count: usize) {
-    let is_each_shown = run.effort.each_is_shown && tool.is_seedcar();
+    let is_each_shown = !run.effort.quick && tool.is_seedcar();
     for n in 1..=count {
         let change = run.load.change(run.consul);
         if is_each_shown || n == count {

@@ -72,6 +72,11 @@ impl Load {
         self.keys >= 1_000
     }
 
+    /// Whether that is one directory.
+    pub fn is_read_by_directory(&self) -> bool {
+        self.nested && self.is_read_in_parts()
+    }
+
     /// All bytes of all values.
     pub fn payload(&self) -> u64 {
         (self.keys * self.value) as u64
